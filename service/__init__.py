@@ -1,0 +1,1 @@
+"""JobSense: semantic job search as an HTTP service on Postgres and pgvector."""

@@ -1,0 +1,1 @@
+"""Access: who is calling, for which tenant, with which scopes."""

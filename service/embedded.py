@@ -1,0 +1,99 @@
+"""The embedded default: a private Postgres with pgvector under DATA_DIR, shared by all processes that use the folder.
+
+Only the programs of the `embedded` extra are used, not its Python code. How processes share the server is told in
+`embedded_cluster`, what it is told about the machine in `embedded_tuning`, as whom it runs in `embedded_program`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import structlog
+
+from service.embedded_cluster import DATABASE, Cluster
+from service.errors import EmbeddedError
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class EmbeddedPostgres:
+    """A Postgres server of JobSense's own, reached through a Unix socket that only its owner (and root) may open.
+
+    `data_dir` is made if needed; `memory` is the number of bytes to tune for, measured when it is None.
+    """
+
+    def __init__(self, data_dir: Path, *, postgres_version: int = 18, memory: int | None = None) -> None:
+        self._cluster = Cluster(data_dir, postgres_version, memory)
+        self._socket_dir: Path | None = None
+
+    @property
+    def dsn(self) -> str:
+        """Where asyncpg and psql find the database `jobsense`. Raises EmbeddedError before `start`."""
+        return self.dsn_of(DATABASE)
+
+    def dsn_of(self, database: str) -> str:
+        """Where to find another database of the same server."""
+        if self._socket_dir is None:
+            raise EmbeddedError("The embedded database has not been started.")
+        return f"postgresql://{DATABASE}@/{database}?host={quote(str(self._socket_dir), safe='')}&port=5432"
+
+    async def start(self) -> str:
+        """Make, start or join the server and return the DSN; called again, revive it if it died.
+
+        Raises EmbeddedError, which names what is wrong and the way out.
+        """
+        began = time.perf_counter()
+        try:
+            how, self._socket_dir = await _to_completion(self._cluster.enter)
+        except asyncio.CancelledError:
+            await _to_completion(self._cluster.leave)
+            raise
+        seconds = round(time.perf_counter() - began, 3)
+        log.info("embedded.ready", how=how, data_dir=str(self._cluster.path), duration_s=seconds)
+        return self.dsn
+
+    async def stop(self) -> None:
+        """Leave the server; the last process to leave stops it, after open transactions are rolled back."""
+        self._socket_dir = None
+        try:
+            stopped = await _to_completion(self._cluster.leave)
+        except (EmbeddedError, OSError) as error:
+            # What is committed is safe on disk; the next start waits for the old server, or recovers.
+            log.warning("embedded.stop_failed", reason=str(error))
+        else:
+            log.info("embedded.left", stopped=stopped, data_dir=str(self._cluster.path))
+
+    async def create_database(self, name: str, template: str | None = None) -> str:
+        """Create a database if it is missing, quickest as a copy of a `template` that nobody uses; return its DSN."""
+        await _to_completion(lambda: self._cluster.create_database(name, template))
+        return self.dsn_of(name)
+
+    async def drop_database(self, name: str) -> None:
+        """Drop a database if it is there, ending its connections."""
+        await _to_completion(lambda: self._cluster.drop_database(name))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+async def _to_completion(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread; a cancellation waits for its end, since the thread cannot be ended half-way."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # Seen, so that it is not reported as never retrieved.
+        raise

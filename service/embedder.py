@@ -1,0 +1,58 @@
+"""What an embedding client is, whichever model stands behind it: an identity, token counts and unit vectors."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from service.errors import TextRefused
+
+Vector = list[float]
+"""An embedding: finite floats with an L2 norm of 1 (within 1e-3)."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides what vector a text gets; two identities never share a generation.
+
+    `query_template` and `document_template` hold the place `{text}` once; `max_tokens` counts the special tokens too.
+    """
+
+    provider: Literal["ollama", "local"]
+    model: str
+    digest: str
+    dimensions: int
+    max_tokens: int
+    query_template: str = "{text}"
+    document_template: str = "{text}"
+
+
+class Embedder(Protocol):
+    """A client of one embedding model. All methods may be called from many tasks at once."""
+
+    @property
+    def identity(self) -> Identity:
+        """The model in use; known after `start` at the latest."""
+
+    async def start(self) -> None:
+        """Load or reach the model and learn its identity; raises EmbedderUnavailable when it cannot."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens that a document takes: exact, or an upper bound where the tokenizer is unknown.
+
+        Special tokens and the template are included, so `count_tokens("")` is what every passage costs by itself.
+        """
+
+    def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        """The character span of each token of `text` itself; n in a row count at most n by `count_tokens`."""
+
+    async def embed_query(self, text: str) -> Vector:
+        """Embed one search text (template applied). Raises EmbedderUnavailable or TextRefused."""
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
+        """Embed passages in their order (template applied); one bad text does not sink the rest.
+
+        Raises EmbedderUnavailable when the whole batch may be repeated later.
+        """
+
+    async def close(self) -> None:
+        """Release connections and threads."""

@@ -1,0 +1,1 @@
+"""Embedding: what turns postings into vectors, generation by generation."""

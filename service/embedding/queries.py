@@ -1,0 +1,137 @@
+"""Statements on tasks, vectors and generations: signatures; the SQL is in sql/queries/embedding/."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pgvector import HalfVector
+
+from service.db import Db, statement
+from service.embedding.model import Backlog, ClaimedTask, Generation, TermStatAge
+
+
+@statement
+async def claim_tasks(
+    db: Db, *, generation: int, lease: UUID, now: datetime, leased_until: datetime, most: int
+) -> list[ClaimedTask]:
+    """Take due tasks under a lease, oldest first."""
+
+
+@statement
+async def renew_lease(db: Db, *, lease: UUID, leased_until: datetime) -> None:
+    """Keep the tasks of a claim for longer."""
+
+
+@statement
+async def lock_unchanged(db: Db, *, lease: UUID, job_ids: list[int], text_hashes: list[bytes]) -> list[int]:
+    """The postings that still have the text that was embedded, locked; the arrays are parallel."""
+
+
+@statement
+async def store_passages(
+    db: Db,
+    *,
+    generation: int,
+    replaced: list[int],
+    job_id: list[int],
+    passage_no: list[int],
+    body_start: list[int],
+    body_end: list[int],
+    embedding: list[HalfVector],
+) -> bool:
+    """Replace the passages of postings; the arrays after `replaced` are parallel, one element a passage."""
+
+
+@statement
+async def copy_passages(db: Db, *, generation: int, twin: int, job_id: int, text_hash: bytes) -> int:
+    """Give a posting the passages of another with the same text; how many, 0 when the other has changed."""
+
+
+@statement
+async def settle_tasks(
+    db: Db,
+    *,
+    generation: int,
+    lease: UUID,
+    job_ids: list[int],
+    text_hashes: list[bytes],
+    passages: list[int],
+    coverages: list[float],
+    now: datetime,
+    trace_id: str | None,
+) -> None:
+    """Note what is embedded now and take the tasks away; the arrays are parallel."""
+
+
+@statement
+async def drop_settled(db: Db, *, generation: int, lease: UUID, job_ids: list[int]) -> None:
+    """Take away tasks of postings whose current text is embedded already."""
+
+
+@statement
+async def retry_tasks(db: Db, *, lease: UUID, job_ids: list[int], due_at: datetime, reason: str | None) -> None:
+    """Give tasks back, to be tried again at a time; without a reason it was no attempt."""
+
+
+@statement
+async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str], now: datetime) -> None:
+    """Set tasks aside, each with its reason."""
+
+
+@statement
+async def fetch_backlog(db: Db, *, now: datetime) -> Backlog:
+    """How far the embedding is behind."""
+
+
+@statement
+async def next_due(db: Db) -> datetime | None:
+    """When the next task falls due or its lease lapses."""
+
+
+@statement
+async def fetch_live_generation(db: Db) -> Generation | None:
+    """The generation that searches use."""
+
+
+@statement
+async def create_generation(
+    db: Db,
+    *,
+    provider: str,
+    model: str,
+    digest: str,
+    dimensions: int,
+    max_tokens: int,
+    query_template: str,
+    document_template: str,
+    passage_tokens: int,
+    passage_overlap: int,
+    similarity_floor: float,
+    coverage_weight: float,
+    now: datetime,
+) -> int:
+    """Make a generation with its table and index; it goes live when none is."""
+
+
+@statement
+async def lock_generations(db: Db) -> bool:
+    """Hold off everybody else who wants to make a generation, until the transaction ends."""
+
+
+@statement
+async def fetch_term_stat_age(db: Db) -> TermStatAge:
+    """How far the word statistics are behind."""
+
+
+@statement
+async def refresh_term_stat(db: Db, *, now: datetime) -> None:
+    """Count anew in how many postings each word occurs."""
+
+
+@statement
+async def count_workers(db: Db) -> int:
+    """How many processes that embed are connected to this database."""
+
+
+@statement
+async def gather_statistics(db: Db) -> None:
+    """Let the planner know what is there now."""

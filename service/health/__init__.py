@@ -1,0 +1,1 @@
+"""Health: is the process alive, ready, and how are its parts."""

@@ -1,0 +1,54 @@
+"""How the parts of the service are: asked anew at each call, each part by itself, within a short time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from service.db import Database
+from service.errors import JobSenseError
+from service.health import queries
+from service.health.model import Part, Ready, Report
+
+PROBE_TIMEOUT_S = 2.0
+
+Probe = Callable[[], Awaitable[Part]]
+
+
+class Health:
+    """Reports on the parts it is given; only the database decides readiness: without others, searches degrade."""
+
+    def __init__(self, db: Database, version: str, probes: Mapping[str, Probe]) -> None:
+        self._db = db
+        self._version = version
+        self._probes = probes
+
+    async def ready(self) -> Ready:
+        """Whether requests can be served."""
+        database = await _ask(self._database)
+        return Ready("ready", []) if database.status == "up" else Ready("unavailable", ["database"])
+
+    async def report(self) -> Report:
+        """Every part, asked at once."""
+        probes = {"database": self._database, "pool": self._pool, **self._probes}
+        async with asyncio.TaskGroup() as group:
+            asked = {name: group.create_task(_ask(probe)) for name, probe in probes.items()}
+        parts = {name: task.result() for name, task in asked.items()}
+        worst = "up" if all(part.status == "up" for part in parts.values()) else "degraded"
+        return Report("down" if parts["database"].status == "down" else worst, self._version, parts)
+
+    async def _database(self) -> Part:
+        versions = await queries.check_database(self._db)
+        if versions is None:
+            return Part("down", {"reason": "no pgvector extension"})
+        return Part("up", {"postgres": versions.postgres, "pgvector": versions.pgvector})
+
+    async def _pool(self) -> Part:
+        opened, idle, most = self._db.sizes()
+        return Part("up", {"open": opened, "idle": idle, "max": most})
+
+
+async def _ask(probe: Probe) -> Part:
+    try:
+        return await asyncio.wait_for(probe(), PROBE_TIMEOUT_S)
+    except (JobSenseError, TimeoutError) as error:
+        reason = error.detail if isinstance(error, JobSenseError) else f"no answer within {PROBE_TIMEOUT_S:g} s"
+        return Part("down", {"reason": reason})

@@ -1,0 +1,154 @@
+"""Takes in a file of postings in bounded memory: cleaned, stored once, and what is refused written down."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from service.errors import FieldError, OperatorError
+from service.ingest.cleaning import clean
+from service.ingest.mapping import FieldMap, map_row
+from service.ingest.model import Cleaned, SourceRow
+from service.ingest.reader import read_rows
+from service.jobs.domain import Jobs
+from service.jobs.model import JobInput, NewJob
+from service.jobs.prepare import prepare
+
+BATCH = 500
+
+Progress = Callable[["Report", int], None]
+"""Called after each batch with the counts so far and the bytes of the input that are read."""
+
+
+class Rejected(msgspec.Struct):
+    """A line of the rejects file: where the row stood, why it was refused, and what it held."""
+
+    line: int
+    errors: list[FieldError]
+    row: dict[str, str]
+
+
+class Report(msgspec.Struct):
+    """What came of a file: read = created + updated + unchanged + refused. Warnings are counted by field and code."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    warnings: dict[str, int] = {}
+    refusals: dict[str, int] = {}
+
+    @property
+    def accepted(self) -> int:
+        """Rows that are postings now."""
+        return self.created + self.updated + self.unchanged
+
+
+class Rejects:
+    """The rejects file; made when the first row is refused, so that no file means none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def write(self, rejected: Rejected) -> None:
+        """Add a line; raises OperatorError where the file cannot be written, since a refusal must not be lost."""
+        try:
+            if self._file is None:
+                self._file = self.path.open("wb")
+            self._file.write(msgspec.json.encode(rejected) + b"\n")
+        except OSError as fault:
+            raise OperatorError(f"cannot write the rejects to {self.path}: {fault.strerror}") from fault
+
+    def close(self) -> None:
+        """Finish the file; without refusals, take away the one of an earlier run."""
+        if self._file is not None:
+            self._file.close()
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+class Ingest:
+    """One file on its way into a tenant."""
+
+    def __init__(self, jobs: Jobs, tenant_id: int, *, field_map: FieldMap, source: str | None, today: date) -> None:
+        self._jobs = jobs
+        self._tenant_id = tenant_id
+        self._map = field_map
+        self._source = source
+        self._today = today
+        self._warnings: Counter[str] = Counter()
+        self._refusals: Counter[str] = Counter()
+        self.report = Report()
+
+    async def run(self, path: str, rejects: Rejects, progress: Progress) -> Report:
+        """Read it to its end; safe to repeat, since a posting that is there already and equal is left alone."""
+        batch: list[NewJob] = []
+        try:
+            for row in read_rows(path):
+                self.report.read += 1
+                prepared = self._take(row, rejects)
+                if prepared is not None:
+                    batch.append(prepared)
+                if len(batch) == BATCH:
+                    await self._store(batch)
+                    batch = []
+                    progress(self.report, row.position)
+            await self._store(batch)
+        finally:
+            rejects.close()
+        return self.report
+
+    def _take(self, row: SourceRow, rejects: Rejects) -> NewJob | None:
+        if row.error is not None:
+            self._refuse(rejects, row, [FieldError("unreadable", row.error)])
+            return None
+        cleaned = clean(
+            map_row(row.values, self._map, self._source), today=self._today, date_order=self._map.date_order
+        )
+        errors = [FieldError(one.code, one.detail, pointer=f"/{one.field}") for one in cleaned.refusals]
+        if not errors:
+            job = msgspec.convert(_plain(cleaned), JobInput)
+            errors = self._jobs.check(job)
+            if not errors:
+                self._warnings.update(f"{warning.field}: {warning.code}" for warning in cleaned.warnings)
+                self.report.warnings = dict(self._warnings)
+                return prepare(job, index=row.line, unread={one.field: one.raw for one in cleaned.warnings})
+        self._refuse(rejects, row, errors)
+        return None
+
+    def _refuse(self, rejects: Rejects, row: SourceRow, errors: list[FieldError]) -> None:
+        self.report.refused += 1
+        self._refusals.update(f"{(error.pointer or '/row').removeprefix('/')}: {error.code}" for error in errors[:1])
+        self.report.refusals = dict(self._refusals)
+        rejects.write(Rejected(row.line, errors, {name: str(value)[:2000] for name, value in row.values.items()}))
+
+    async def _store(self, batch: list[NewJob]) -> None:
+        for stored in await self._jobs.store(self._tenant_id, batch) if batch else []:
+            setattr(self.report, stored.status, getattr(self.report, stored.status) + 1)
+
+
+def _plain(cleaned: Cleaned) -> dict[str, object]:
+    """Decimals as the API has them: numbers."""
+    amounts = {"salary_min", "salary_max"}
+    return {name: float(str(value)) if name in amounts else value for name, value in cleaned.posting.items()}
+
+
+def rejects_path(path: str) -> Path:
+    """Where the refused rows of an input go: beside the working folder's name of it, `postings.rejects.jsonl`."""
+    name = "stdin" if path == "-" else Path(path).name
+    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".tsv"):
+        name = name.removesuffix(ending)
+    return Path(f"{name}.rejects.jsonl")
+
+
+def read_sample(path: Path) -> Iterator[JobInput]:
+    """The sample postings, which need no cleaning."""
+    decoder = msgspec.json.Decoder(JobInput)
+    with path.open("rb") as lines:
+        for line in lines:
+            yield decoder.decode(line)

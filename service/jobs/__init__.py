@@ -1,0 +1,1 @@
+"""Postings: store, read, change, list and count them."""

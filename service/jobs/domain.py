@@ -1,0 +1,235 @@
+"""The rules of postings: what is stored, when a change counts, which page comes next."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+
+from service import cursor
+from service.config import Settings
+from service.db import Database, Db, Json
+from service.errors import Conflict, FieldError, Invalid, NotFound
+from service.jobs import queries
+from service.jobs.conditions import require_match
+from service.jobs.currencies import CURRENCIES
+from service.jobs.model import Filters, Job, JobInput, JobPatch, JobRow, NewJob, Page, State, Stats, Status, Stored
+from service.jobs.prepare import fold, prepare
+from service.telemetry.stages import outbound_headers
+
+LOCATIONS_IN_STATS = 50
+SOURCES_IN_STATS = 1000
+STATS_MAX_AGE_S = 60.0
+
+FIELDS = JobInput.__struct_fields__
+
+
+def now_utc() -> datetime:
+    """The clock of every write."""
+    return datetime.now(UTC)
+
+
+class Jobs:
+    """The postings of all tenants in one database."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._settings = settings
+        self._stats: dict[int, tuple[float, Stats]] = {}
+
+    def check(self, job: JobInput) -> list[FieldError]:
+        """What the types of a posting cannot say: accepted sources, known currencies, ends of pay in order."""
+        errors = []
+        if not self._settings.accepts_source(job.source):
+            accepted = ", ".join(self._settings.sources)
+            errors.append(FieldError("source_not_accepted", f"Accepted sources: {accepted}", pointer="/source"))
+        if job.currency is not None and job.currency not in CURRENCIES:
+            detail = f"{job.currency} is not an ISO 4217 code"
+            errors.append(FieldError("unknown_currency", detail, pointer="/currency"))
+        if job.salary_min is not None and job.salary_max is not None and job.salary_min > job.salary_max:
+            errors.append(FieldError("salary_out_of_order", "salary_min is above salary_max", pointer="/salary_min"))
+        return errors
+
+    async def create(self, tenant_id: int, job: JobInput) -> Job:
+        """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken."""
+        if errors := self.check(job):
+            raise Invalid(errors)
+        now = now_utc()
+        (stored,) = await _upsert(self._db, tenant_id, [prepare(job)], replace=False, now=now)
+        if stored.status != "created":
+            raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
+        return _fresh(stored, job, now)
+
+    async def store(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
+        """Upsert a batch in one transaction, in the order given: a later row of a key replaces an earlier one.
+
+        `index` tells the rows apart and must differ. Only the last row of a key is written; the earlier ones answer
+        with its id.
+        """
+        last = {_key(job): job for job in jobs}
+        async with self._db.transaction() as connection:
+            stored = await _upsert(connection, tenant_id, list(last.values()), replace=True, now=now_utc())
+            updated = [one.job_id for one in stored if one.status == "updated"]
+            if updated:
+                await queries.refresh_copies(connection, job_ids=updated)
+        by_index = {one.index: one for one in stored}
+        results, previous = [], dict[tuple[str, str | int], str]()
+        for job in jobs:
+            final = by_index[last[_key(job)].index]
+            before = previous.get(_key(job))
+            repeated: Status = "unchanged" if before == job.content_hash else "updated"
+            results.append(Stored(job.index, final.job_id, final.status if before is None else repeated, final.version))
+            previous[_key(job)] = job.content_hash
+        return results
+
+    async def fetch(self, tenant_id: int, job_id: int) -> Job:
+        """One posting; raises NotFound."""
+        return await _fetch(self._db, tenant_id, job_id)
+
+    async def list(
+        self, tenant_id: int, filters: Filters, *, keyword: str | None, after: str | None, limit: int
+    ) -> Page:
+        """A page of postings, the last received first; `after` is the cursor of the page before."""
+        query = (tenant_id, filters, keyword)
+        before = None if after is None else cursor.decode(after, query, int)
+        rows = await queries.list_jobs(
+            self._db,
+            tenant_id=tenant_id,
+            before=before,
+            keyword=keyword,
+            now=now_utc(),
+            count=limit + 1,
+            **folded(filters),
+        )
+        page = rows[:limit]
+        more = len(rows) > limit
+        return Page([row.job() for row in page], cursor.encode(query, page[-1].id) if more else None)
+
+    async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, if_match: str | None) -> Job:
+        """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
+        async with self._db.transaction() as connection:
+            row = await _lock(connection, tenant_id, job_id, if_match)
+            old = JobInput(**{name: getattr(row, name) for name in FIELDS})
+            given = {name: value for name in FIELDS if (value := getattr(patch, name)) is not msgspec.UNSET}
+            new = msgspec.structs.replace(old, **given)
+            if errors := self.check(new) if new != old else []:
+                raise Invalid(errors)
+            if new == old:
+                return row.job()
+            await queries.update_job(
+                connection,
+                tenant_id=tenant_id,
+                job_id=job_id,
+                row=_json(prepare(new)),
+                now=now_utc(),
+                traceparent=outbound_headers().get("traceparent"),
+            )
+            if new.source != old.source or new.posted_at != old.posted_at:
+                await queries.refresh_copies(connection, job_ids=[job_id])
+            return await _fetch(connection, tenant_id, job_id)
+
+    async def delete(self, tenant_id: int, job_id: int, *, if_match: str | None) -> None:
+        """Delete a posting and all that belongs to it; raises NotFound, PreconditionFailed."""
+        async with self._db.transaction() as connection:
+            if if_match is not None:
+                await _lock(connection, tenant_id, job_id, if_match)
+            if await queries.delete_job(connection, tenant_id=tenant_id, job_id=job_id) is None:
+                raise _not_found(job_id)
+
+    async def cached_stats(self, tenant_id: int) -> Stats:
+        """Counts over a tenant's postings, up to a minute old."""
+        kept = self._stats.get(tenant_id)
+        if kept is None or kept[0] < time.monotonic():
+            kept = (time.monotonic() + STATS_MAX_AGE_S, await self.stats(tenant_id))
+            self._stats[tenant_id] = kept
+        return kept[1]
+
+    async def stats(self, tenant_id: int) -> Stats:
+        """Counts over a tenant's postings."""
+        sources = await queries.count_by_source(self._db, tenant_id=tenant_id, most=SOURCES_IN_STATS)
+        locations = await queries.count_by_location(self._db, tenant_id=tenant_id, most=LOCATIONS_IN_STATS)
+        states = await queries.count_by_state(self._db, tenant_id=tenant_id)
+        embedding: dict[State, int] = {"pending": 0, "done": 0, "failed": 0}
+        embedding |= {cast("State", state.value): state.jobs for state in states}
+        return Stats(sum(embedding.values()), sources, locations, embedding)
+
+
+def folded(filters: Filters) -> dict[str, Any]:
+    """The filters as parameters of the statements that apply them."""
+    return {
+        "source": filters.source,
+        "company": None if filters.company is None else tuple(fold(name) for name in filters.company),
+        "location": None if filters.location is None else fold(filters.location),
+        "remote": filters.remote,
+        "employment_type": filters.employment_type,
+        "posted_after": filters.posted_after,
+        "posted_before": filters.posted_before,
+        "active": filters.active,
+    }
+
+
+def _fresh(stored: Stored, job: JobInput, now: datetime) -> Job:
+    row = JobRow(
+        id=stored.job_id,
+        version=stored.version,
+        created_at=now,
+        updated_at=now,
+        embedding_state="pending",
+        embedding_reason=None,
+        embedding_generation=None,
+        embedding_coverage=None,
+        **{name: getattr(job, name) for name in FIELDS},
+    )
+    return row.job()
+
+
+def _key(job: NewJob) -> tuple[str, str | int]:
+    return (job.source, job.external_id) if job.external_id is not None else ("", job.index)
+
+
+def _json(value: object) -> Json:
+    return Json(msgspec.json.encode(value).decode())
+
+
+async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bool, now: datetime) -> list[Stored]:
+    async def once() -> dict[int, Stored]:
+        rows = await queries.upsert_jobs(
+            db,
+            tenant_id=tenant_id,
+            rows=_json(jobs),
+            replace=replace,
+            now=now,
+            traceparent=outbound_headers().get("traceparent"),
+        )
+        return {
+            row.index: Stored(row.index, row.job_id, row.status, row.version)
+            for row in rows
+            if row.job_id is not None and row.version is not None
+        }
+
+    stored = await once()
+    if len(stored) < len(jobs):
+        # A posting that another transaction committed while the statement ran is in its way yet not in its snapshot.
+        # The next statement's snapshot has it, and finds every other row unchanged.
+        stored = await once() | stored
+    return [stored[job.index] for job in jobs]
+
+
+async def _fetch(db: Db, tenant_id: int, job_id: int) -> Job:
+    row = await queries.fetch_job(db, tenant_id=tenant_id, job_id=job_id)
+    if row is None:
+        raise _not_found(job_id)
+    return row.job()
+
+
+async def _lock(db: Db, tenant_id: int, job_id: int, if_match: str | None) -> JobRow:
+    row = await queries.fetch_job_for_change(db, tenant_id=tenant_id, job_id=job_id)
+    if row is None:
+        raise _not_found(job_id)
+    require_match(row.version, if_match)
+    return row
+
+
+def _not_found(job_id: int) -> NotFound:
+    return NotFound(f"There is no posting {job_id}", code="job_not_found")

@@ -1,0 +1,38 @@
+"""Derives what is stored beside a posting: plain text, folded names, and the hashes that tell a change from none."""
+
+import unicodedata
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+
+from service.jobs.model import JobInput, NewJob
+from service.plaintext import to_plain_text
+
+_SEPARATOR = "\x1f"
+
+
+def fold(text: str) -> str:
+    """A name as it is compared: trimmed and case-folded (Unicode, whatever the database's locale)."""
+    return text.strip().casefold()
+
+
+def prepare(job: JobInput, *, index: int = 0, unread: Mapping[str, str] | None = None) -> NewJob:
+    """A checked posting as it is stored; `unread` holds raw values that could not be read, no part of the content."""
+    body = to_plain_text(job.description) if job.description else ""
+    fields = {name: getattr(job, name) for name in JobInput.__struct_fields__}
+    return NewJob(
+        index=index,
+        body=body or None,
+        unread=dict(unread) if unread else None,
+        company_key=fold(job.company),
+        location_key=fold(job.location) if job.location else None,
+        content_hash=sha256(msgspec.json.encode(list(fields.values()))).hexdigest(),
+        text_hash=_hash_text(job, body),
+        **fields,
+    )
+
+
+def _hash_text(job: JobInput, body: str) -> str:
+    parts = (job.title, job.company, job.location or "", body)
+    return sha256(_SEPARATOR.join(unicodedata.normalize("NFC", part) for part in parts).encode()).hexdigest()

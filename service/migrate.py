@@ -1,0 +1,131 @@
+"""Brings the schema up and down: ordered files, checksummed, one process at a time."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from service.db import Connection, session, sql_root
+from service.errors import SchemaError
+from service.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+LOCK = 7261634500
+"""The advisory lock of migrations: an arbitrary number that nothing else in this schema uses."""
+
+_FILE = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.up\.sql")
+_CREATE = """
+create table if not exists schema_migration (
+    number integer not null,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now(),
+    constraint schema_migration_pkey primary key (number)
+)
+"""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step of the schema; `checksum` is the SHA-256 of its way up."""
+
+    number: int
+    name: str
+    up: str
+    down: str
+    checksum: str
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A migration with whether this database has it."""
+
+    migration: Migration
+    applied: bool
+
+
+def read_migrations(folder: Path | None = None) -> list[Migration]:
+    """Every migration in order; raises SchemaError when a number is missing or a way down is."""
+    folder = folder or sql_root() / "migrations"
+    found = []
+    for path in sorted(folder.glob("*.up.sql")):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise SchemaError(f"{path.name} is not named like 0001_name.up.sql")
+        down = path.with_name(path.name.replace(".up.sql", ".down.sql"))
+        if not down.is_file():
+            raise SchemaError(f"{path.name} has no {down.name}")
+        up = path.read_text(encoding="utf-8")
+        checksum = sha256(up.encode()).hexdigest()
+        found.append(Migration(int(match["number"]), match["name"], up, down.read_text(encoding="utf-8"), checksum))
+    if [one.number for one in found] != list(range(1, len(found) + 1)):
+        raise SchemaError(f"the migrations in {folder.name}/ are not numbered 1, 2, 3, ...")
+    return found
+
+
+async def migrate_up(dsn: str, migrations: Sequence[Migration] | None = None) -> list[Migration]:
+    """Apply what is missing, each in a transaction of its own; answers what was applied. Safe from two processes."""
+    migrations = read_migrations() if migrations is None else migrations
+    async with session(dsn) as connection:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        await connection.execute(_CREATE)
+        missing = [one.migration for one in await _compare(connection, migrations) if not one.applied]
+        for migration in missing:
+            async with connection.transaction():
+                await connection.execute(migration.up)
+                await connection.execute(
+                    "insert into schema_migration (number, name, checksum) values ($1, $2, $3)",
+                    migration.number,
+                    migration.name,
+                    migration.checksum,
+                )
+            log.info("migration.applied", number=migration.number, name=migration.name)
+    return missing
+
+
+async def migrate_down(dsn: str, to: int, migrations: Sequence[Migration] | None = None) -> list[Migration]:
+    """Take back every migration above number `to`, the last first; answers what was taken back."""
+    migrations = read_migrations() if migrations is None else migrations
+    async with session(dsn) as connection:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        await connection.execute(_CREATE)
+        applied = [one.migration for one in await _compare(connection, migrations) if one.applied]
+        undone = [migration for migration in reversed(applied) if migration.number > to]
+        for migration in undone:
+            async with connection.transaction():
+                await connection.execute(migration.down)
+                await connection.execute("delete from schema_migration where number = $1", migration.number)
+            log.info("migration.undone", number=migration.number, name=migration.name)
+    return undone
+
+
+async def status(dsn: str) -> list[Applied]:
+    """Every migration, and whether it is applied."""
+    async with session(dsn) as connection:
+        return await _compare(connection, read_migrations())
+
+
+async def require_current(dsn: str) -> None:
+    """Raise SchemaError, with the names, when the schema is not the one that this build was made for."""
+    missing = [one.migration for one in await status(dsn) if not one.applied]
+    if missing:
+        names = ", ".join(f"{one.number:04}_{one.name}" for one in missing)
+        raise SchemaError(f"the schema lacks {names}: run `jobsense migrate up`, or set JOBSENSE_MIGRATE_ON_START=on")
+
+
+async def _compare(connection: Connection, migrations: Sequence[Migration]) -> list[Applied]:
+    exists = await connection.fetchval("select to_regclass('schema_migration') is not null")
+    rows = await connection.fetch("select number, name, checksum from schema_migration") if exists else []
+    known = {migration.number: migration for migration in migrations}
+    for row in rows:
+        ours = known.get(row["number"])
+        if ours is None:
+            raise SchemaError(
+                f"the database has migration {row['number']:04}_{row['name']}, which this build does not know: "
+                "it belongs to a newer version of JobSense"
+            )
+        if ours.checksum != row["checksum"]:
+            raise SchemaError(f"{ours.number:04}_{ours.name}.up.sql was changed after it was applied to this database")
+    done = {row["number"] for row in rows}
+    return [Applied(migration, migration.number in done) for migration in migrations]

@@ -1,0 +1,44 @@
+"""Search over HTTP."""
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from service.access.controller import caller_of
+from service.decoding import StrictRequest, takes
+from service.problem import problems
+from service.search.domain import Searcher
+from service.search.model import SearchAnswer, SearchQuery, SearchRequest
+
+PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+class SearchController(Controller):
+    """/api/v1/search."""
+
+    path = "/search"
+    tags = ("search",)
+
+    @post(status_code=200, opt={"scope": "search"}, responses=problems("embedder_unavailable"))
+    async def search_jobs(
+        self, request: StrictRequest, data: JSONBody[SearchRequest], searcher: NamedDependency[Searcher]
+    ) -> Response[SearchAnswer]:
+        """Find postings by meaning, by words, or by both.
+
+        Semantic: similarity at or above min_score or the model's floor; score is the similarity. Lexical: a word of
+        the text occurs; score is the idf-weighted rank of its words. Hybrid: either; score is similarity and the
+        share of the text's words that the posting holds, weighted. Scores are 0..1 and comparable in one answer.
+        While no vectors can be made it answers by words and says so in mode and degraded.
+        """
+        return Response(await searcher.search(caller_of(request).tenant_id, data), headers=PRIVATE)
+
+    @get(
+        opt=takes(query=SearchQuery) | {"scope": "search"},
+        responses=problems("embedder_unavailable"),
+    )
+    async def search_jobs_by_url(
+        self, request: StrictRequest, searcher: NamedDependency[Searcher]
+    ) -> Response[SearchAnswer]:
+        """Find postings, asked in a URL."""
+        asked = request.query(SearchQuery).as_request()
+        return Response(await searcher.search(caller_of(request).tenant_id, asked), headers=PRIVATE)

@@ -1,0 +1,216 @@
+"""How a search is answered: embed, choose the scan, search, and say truthfully what was served."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from service.db import Database, half_vector
+from service.embedder import Vector
+from service.errors import EmbedderUnavailable, TextRefused
+from service.jobs.domain import folded, now_utc
+from service.jobs.model import Filters
+from service.search import queries
+from service.search.model import (
+    Degraded,
+    HitRow,
+    Mode,
+    Modes,
+    Scan,
+    SearchAnswer,
+    SearchRequest,
+    Total,
+)
+from service.search.scan import ScanChooser, needs_job
+from service.telemetry.stages import annotate, stage
+
+BUDGET = 100
+"""Passages, and postings by words, that a search looks at when the page asks for no more."""
+MOST_BUDGET = 4000
+
+
+class GenerationLike(Protocol):
+    """What a search needs to know of a generation."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def model(self) -> str:
+        """Its model."""
+
+    @property
+    def similarity_floor(self) -> float:
+        """Similarity from which a posting matches."""
+
+    @property
+    def coverage_weight(self) -> float:
+        """Weight of the words beside the meaning."""
+
+
+class QueryVectorLike(Protocol):
+    """An embedded query with the generation it may be compared with."""
+
+    @property
+    def generation(self) -> GenerationLike:
+        """The generation."""
+
+    @property
+    def vector(self) -> Vector:
+        """The vector."""
+
+
+EmbedQuery = Callable[[str], Awaitable[QueryVectorLike]]
+AbsentSince = Callable[[], datetime | None]
+
+
+class Searcher:
+    """Answers searches; wired to whatever embeds queries."""
+
+    def __init__(
+        self, db: Database, embed_query: EmbedQuery, absent_since: AbsentSince, *, chooser: ScanChooser | None = None
+    ) -> None:
+        self._db = db
+        self._embed_query = embed_query
+        self._absent_since = absent_since
+        self._chooser = chooser or ScanChooser()
+
+    async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+        """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade."""
+        start = time.perf_counter()
+        embedded, degraded = await self._embed(request)
+        if embedded is None:
+            answer = await self._by_words(tenant_id, request)
+        else:
+            answer = await self._by_meaning(tenant_id, request, embedded)
+        answer.degraded = degraded
+        answer.took_ms = round((time.perf_counter() - start) * 1000, 3)
+        annotate(
+            jobsense_search_mode=answer.mode.served,
+            jobsense_search_k=request.top_k,
+            jobsense_search_results=len(answer.results),
+            jobsense_search_degraded=degraded is not None,
+        )
+        return answer
+
+    async def _embed(self, request: SearchRequest) -> tuple[QueryVectorLike | None, Degraded | None]:
+        if request.mode == "lexical":
+            return None, None
+        try:
+            with stage("embed"):
+                return await self._embed_query(request.text), None
+        except TextRefused as error:
+            reason, refused = "text_refused", EmbedderUnavailable(error.detail, reason="text_refused")
+        except EmbedderUnavailable as error:
+            reason, refused = error.reason, error
+        if request.on_degraded == "fail":
+            raise refused
+        return None, Degraded(reason, self._absent_since() or datetime.now(UTC))
+
+    async def _by_meaning(self, tenant_id: int, request: SearchRequest, embedded: QueryVectorLike) -> SearchAnswer:
+        """Widen the look until the page is full or everything near enough has been seen."""
+        filters = request.filters
+        floor = embedded.generation.similarity_floor if request.min_score is None else request.min_score
+        budget = max(BUDGET, 3 * request.top_k + 10)
+        scan = await self._scan(tenant_id, filters, embedded.generation, budget)
+        rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
+        while len(rows) < request.top_k and (wider := _wider(rows, scan, floor, filters)) is not None:
+            scan = wider
+            rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
+        annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
+        cut = _cut(rows, scan, floor)
+        return _answer(
+            request, rows, "hybrid" if request.mode == "hybrid" else "semantic", cut=cut, generation=embedded.generation
+        )
+
+    async def _scan(self, tenant_id: int, filters: Filters, generation: GenerationLike, budget: int) -> Scan:
+        return await self._chooser.choose(
+            self._db,
+            generation=generation.id,
+            tenant_id=tenant_id,
+            filters=filters,
+            budget=budget,
+            now=now_utc(),
+            **folded(filters),
+        )
+
+    async def _rows(
+        self,
+        tenant_id: int,
+        request: SearchRequest,
+        embedded: QueryVectorLike,
+        filters: Filters,
+        scan: Scan,
+        floor: float,
+    ) -> list[HitRow]:
+        arguments: dict[str, Any] = {
+            "vector": half_vector(embedded.vector),
+            "generation": embedded.generation.id,
+            "tenant_id": tenant_id,
+            "joined": needs_job(filters),
+            "exact": scan.kind == "exact",
+            "ef": scan.ef,
+            "budget": scan.budget,
+            "floor": floor,
+            "count": request.top_k,
+            "now": now_utc(),
+        } | folded(filters)
+        if request.mode == "semantic":
+            return await queries.search_semantic(self._db, **arguments)
+        return await queries.search_hybrid(
+            self._db,
+            text=request.text,
+            weight=embedded.generation.coverage_weight,
+            word_budget=max(BUDGET, request.top_k),
+            **arguments,
+        )
+
+    async def _by_words(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+        rows = await queries.search_lexical(
+            self._db,
+            text=request.text,
+            tenant_id=tenant_id,
+            word_budget=2 * max(BUDGET, request.top_k),
+            count=request.top_k,
+            now=now_utc(),
+            **folded(request.filters),
+        )
+        return _answer(request, rows, "lexical", cut=bool(rows) and rows[0].words_cut, generation=None)
+
+
+def _wider(rows: list[HitRow], scan: Scan, floor: float, filters: Filters) -> Scan | None:
+    """The next look when a page came back short; None when nothing more can match.
+
+    A look that its budget cut goes on with four times the budget. An index scan that ended before its budget did gave
+    up among rows that the filters refused, so the filters' own rows are all looked at.
+    """
+    if _cut(rows, scan, floor):
+        return msgspec.structs.replace(scan, budget=scan.budget * 4) if scan.budget < MOST_BUDGET else None
+    gave_up = not rows or rows[0].looked_at < scan.budget
+    if scan.kind == "index" and gave_up and filters != Filters():
+        return msgspec.structs.replace(scan, kind="exact")
+    return None
+
+
+def _cut(rows: list[HitRow], scan: Scan, floor: float) -> bool:
+    """Whether the budget ended the look while passages were still near enough to match."""
+    return bool(rows) and rows[0].looked_at >= scan.budget and rows[0].last_similarity >= floor
+
+
+def _answer(
+    request: SearchRequest, rows: list[HitRow], served: Mode, *, cut: bool, generation: GenerationLike | None
+) -> SearchAnswer:
+    words_cut = bool(rows) and rows[0].words_cut
+    return SearchAnswer(
+        results=[row.hit(rank) for rank, row in enumerate(rows, 1)],
+        total=Total(rows[0].total if rows else 0, "at_least" if cut or words_cut else "exact"),
+        mode=Modes(request.mode, served),
+        degraded=None,
+        warnings=[],
+        model=generation.model if generation else None,
+        generation=generation.id if generation else None,
+        took_ms=0.0,
+    )

@@ -1,0 +1,109 @@
+"""Statements that search: signatures; the SQL is in sql/queries/search/."""
+
+from datetime import datetime
+
+from pgvector import HalfVector
+
+from service.db import Db, statement
+from service.search.model import HitRow
+
+
+@statement
+async def search_semantic(
+    db: Db,
+    *,
+    vector: HalfVector,
+    generation: int,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    joined: bool,
+    exact: bool,
+    ef: int,
+    budget: int,
+    floor: float,
+    count: int,
+) -> list[HitRow]:
+    """The postings nearest in meaning, the best passage of each."""
+
+
+@statement
+async def search_hybrid(
+    db: Db,
+    *,
+    vector: HalfVector,
+    generation: int,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    joined: bool,
+    exact: bool,
+    ef: int,
+    budget: int,
+    floor: float,
+    count: int,
+    text: str,
+    weight: float,
+    word_budget: int,
+) -> list[HitRow]:
+    """The postings nearest in meaning and those that hold the query's rare words, scored alike."""
+
+
+@statement
+async def search_lexical(
+    db: Db,
+    *,
+    text: str,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    word_budget: int,
+    count: int,
+) -> list[HitRow]:
+    """The postings that hold the query's words, without any vector."""
+
+
+@statement
+async def list_behind_filters(
+    db: Db,
+    *,
+    generation: int,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    joined: bool,
+) -> list[int]:
+    """The postings behind the filters; only explained, for the planner's estimate."""
+
+
+@statement
+async def count_passages(db: Db, *, generation: int) -> int:
+    """About how many passages a generation has, by the statistics of its table."""

@@ -1,0 +1,1 @@
+"""The commands of `jobsense`, one module a subject; `service.__main__` gathers them."""

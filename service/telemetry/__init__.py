@@ -1,0 +1,1 @@
+"""What the service tells its operators: one recorder feeds spans, metrics, log lines and `Server-Timing`."""

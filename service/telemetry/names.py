@@ -1,0 +1,258 @@
+"""The one registry of stages, spans, attributes, metrics and log events; no other name is emitted.
+
+HTTP, database and resource names follow the OpenTelemetry semantic conventions 1.44. The `gen_ai.*` names come from
+1.41, the last release before they moved to their own repository; their Python constants are deprecated.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = str | bool | int | float
+SpanKind: TypeAlias = Literal["server", "client", "producer", "consumer", "internal"]
+StageName: TypeAlias = Literal[
+    "admission", "authenticate", "embed", "pool_wait", "query", "fuse", "encode", "send_task", "poll_tasks"
+]
+
+HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+DB_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+GEN_AI_BUCKETS = tuple(0.01 * 2**step for step in range(14))
+FRESHNESS_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One timed part of a request or task: the name of its span (`{attribute}` filled in), and in `Server-Timing`."""
+
+    span: str
+    kind: SpanKind
+    timing: str
+    help: str
+    constants: dict[str, Value] = {}
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A root span: one unit of work."""
+
+    name: str
+    kind: SpanKind
+    help: str
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """An attribute of a span, and the field of the same name in the canonical log line."""
+
+    name: str
+    type: Literal["string", "int", "double", "boolean"]
+    help: str
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A Prometheus metric; durations are seconds."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A log event; its name is part of the contract with operators."""
+
+    name: str
+    level: Literal["debug", "info", "warning", "error"]
+    help: str
+
+
+STAGES: dict[StageName, Stage] = {
+    "admission": Stage("admission", "internal", "admission", "waiting for a place among the requests served at once"),
+    "authenticate": Stage("authenticate", "internal", "auth", "checking the caller's credentials"),
+    "embed": Stage(
+        "embeddings {gen_ai.request.model}",
+        "client",
+        "embed",
+        "the model turns text into vectors",
+        {"gen_ai.operation.name": "embeddings"},
+    ),
+    "pool_wait": Stage("pool.acquire", "internal", "pool", "waiting for a database connection"),
+    "query": Stage(
+        "{db.query.summary}", "client", "db", "one SQL statement, named after it", {"db.system.name": "postgresql"}
+    ),
+    "fuse": Stage("rank.fuse", "internal", "fuse", "joining the ranks of the two legs"),
+    "encode": Stage("response.encode", "internal", "enc", "writing the answer as JSON"),
+    "send_task": Stage(
+        "send embed_queue",
+        "producer",
+        "send",
+        "queueing an embedding task; the task links back to this span",
+        {"messaging.system": "postgresql", "messaging.operation.type": "send"},
+    ),
+    "poll_tasks": Stage(
+        "poll embed_queue",
+        "client",
+        "poll",
+        "claiming tasks",
+        {"messaging.system": "postgresql", "messaging.operation.type": "receive"},
+    ),
+}
+
+SPANS = (
+    Span("{http.request.method} {http.route}", "server", "a request; only the method where no route matched"),
+    Span("process embed_queue", "consumer", "a batch of embedding tasks, linked to the requests that queued them"),
+    Span("ingest", "internal", "one file read by the command line"),
+)
+
+ATTRIBUTES = (
+    Attribute("http.request.method", "string", "`_OTHER` for a method that HTTP does not define"),
+    Attribute("http.request.method_original", "string", "the method as sent, where it is `_OTHER`"),
+    Attribute("http.route", "string", "route template; absent on 404 and 405"),
+    Attribute("http.response.status_code", "int", "499 when the client left before the answer was complete"),
+    Attribute("http.response.body.size", "int", "bytes sent"),
+    Attribute("url.path", "string", "path without the query, first 256 characters"),
+    Attribute("url.scheme", "string", "http or https"),
+    Attribute("server.address", "string", "host that took the call"),
+    Attribute("server.port", "int", "port that took the call"),
+    Attribute("client.address", "string", "address of the caller"),
+    Attribute("client.port", "int", "port of the caller"),
+    Attribute("network.protocol.version", "string", "HTTP version"),
+    Attribute("user_agent.original", "string", "User-Agent, first 256 characters"),
+    Attribute("user_agent.synthetic.type", "string", "`bot` or `test`"),
+    Attribute("error.type", "string", "class of the exception, or the status of a 5xx"),
+    Attribute("exception.type", "string", "class of an unhandled exception (event attribute)"),
+    Attribute("exception.message", "string", "its message, secrets hidden (event attribute)"),
+    Attribute("exception.stacktrace", "string", "its stack, secrets hidden (event attribute)"),
+    Attribute("db.system.name", "string", "always `postgresql`"),
+    Attribute("db.namespace", "string", "database|schema"),
+    Attribute("db.query.summary", "string", "`SELECT jobs`: the statement's short name"),
+    Attribute("db.query.text", "string", "parameterised text"),
+    Attribute("db.operation.name", "string", "SQL command"),
+    Attribute("db.collection.name", "string", "main table"),
+    Attribute("db.operation.batch.size", "int", "rows of a batch, from two"),
+    Attribute("db.response.status_code", "string", "SQLSTATE of a failure"),
+    Attribute("db.response.returned_rows", "int", "rows returned"),
+    Attribute("db.client.connection.pool.name", "string", "which pool"),
+    Attribute("gen_ai.operation.name", "string", "always `embeddings`"),
+    Attribute("gen_ai.provider.name", "string", "`ollama` or `local`"),
+    Attribute("gen_ai.request.model", "string", "model asked for"),
+    Attribute("gen_ai.response.model", "string", "model that answered"),
+    Attribute("gen_ai.embeddings.dimension.count", "int", "length of a vector"),
+    Attribute("gen_ai.usage.input_tokens", "int", "tokens of the input"),
+    Attribute("jobsense.embed.attempt", "int", "1 for the first call"),
+    Attribute("jobsense.embed.texts", "int", "texts in the call"),
+    Attribute("jobsense.embed.load_ms", "double", "time the model took to load: a cold model, not a slow one"),
+    Attribute("jobsense.embed.ok", "int", "tasks of the batch that were stored"),
+    Attribute("jobsense.embed.retried", "int", "tasks of the batch put back for later"),
+    Attribute("jobsense.embed.failed", "int", "tasks of the batch set aside"),
+    Attribute("jobsense.embedding.model", "string", "model of the live generation"),
+    Attribute("jobsense.embedding.model_digest", "string", "digest of that model"),
+    Attribute("jobsense.ingest.rows", "int", "rows read from a file"),
+    Attribute("jobsense.ingest.rejected", "int", "rows refused"),
+    Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic or lexical"),
+    Attribute("jobsense.search.k", "int", "results asked for"),
+    Attribute("jobsense.search.results", "int", "results returned"),
+    Attribute("jobsense.search.candidates", "int", "candidates ranked"),
+    Attribute("jobsense.search.filtered_out", "int", "candidates that the filters removed"),
+    Attribute("jobsense.search.index", "string", "index used by the vector leg"),
+    Attribute("jobsense.search.ef_search", "int", "width of the HNSW scan"),
+    Attribute("jobsense.search.iterative_scan", "string", "pgvector's iterative scan mode"),
+    Attribute("jobsense.search.leg", "string", "vector or lexical"),
+    Attribute("jobsense.search.degraded", "boolean", "the answer lacks the semantic leg"),
+    Attribute("jobsense.search.degraded_reason", "string", "why, from a closed set"),
+    Attribute("jobsense.cache.result", "string", "hit, miss, stale, coalesced or bypass"),
+    Attribute("jobsense.stages.omitted", "int", "stages past the 256 that one record keeps"),
+    Attribute("jobsense.links.omitted", "int", "links past the 128 that one span keeps"),
+    Attribute("messaging.system", "string", "`postgresql`: the queue is a table"),
+    Attribute("messaging.operation.type", "string", "send, receive or process"),
+    Attribute("messaging.message.id", "string", "posting whose text the task embeds (also on links)"),
+    Attribute("messaging.batch.message_count", "int", "tasks in the batch"),
+    *(Attribute(f"jobsense.stage.{stage}_ms", "double", f"milliseconds in `{stage}`, summed") for stage in STAGES),
+)
+
+METRICS = (
+    Metric(
+        "http_server_request_duration_seconds",
+        "histogram",
+        "Duration of requests.",
+        ("method", "route", "status", "error_type"),
+        "s",
+        HTTP_BUCKETS,
+    ),
+    Metric("http_server_active_requests", "gauge", "Requests being served."),
+    Metric(
+        "db_client_operation_duration_seconds",
+        "histogram",
+        "Duration of SQL statements.",
+        ("db_query_summary", "error_type"),
+        "s",
+        DB_BUCKETS,
+    ),
+    Metric("db_client_connection_count", "gauge", "Connections of the pool.", ("state",)),
+    Metric("db_client_connection_max", "gauge", "Largest number of connections."),
+    Metric("db_client_connection_pending_requests", "gauge", "Calls waiting for a connection."),
+    Metric("db_client_connection_timeouts_total", "counter", "Calls that waited for a connection in vain."),
+    Metric(
+        "db_client_connection_wait_time_seconds", "histogram", "Wait for a connection.", unit="s", buckets=DB_BUCKETS
+    ),
+    Metric(
+        "gen_ai_client_operation_duration_seconds",
+        "histogram",
+        "Duration of embedding calls.",
+        ("model", "error_type"),
+        "s",
+        GEN_AI_BUCKETS,
+    ),
+    Metric(
+        "jobsense_search_stage_duration_seconds",
+        "histogram",
+        "Time of a search in one stage, summed.",
+        ("stage", "mode"),
+        "s",
+        STAGE_BUCKETS,
+    ),
+    Metric("jobsense_search_total", "counter", "Searches by mode served and outcome.", ("mode", "outcome")),
+    Metric("jobsense_degraded_total", "counter", "Searches served without their semantic leg.", ("reason",)),
+    Metric("jobsense_ingest_jobs_total", "counter", "Postings written, by outcome.", ("outcome",)),
+    Metric("jobsense_embed_queue_depth", "gauge", "Embedding tasks by state.", ("state",)),
+    Metric("jobsense_embed_queue_oldest_age_seconds", "gauge", "Age of the oldest task that is due.", unit="s"),
+    Metric("jobsense_embed_batch_size", "histogram", "Tasks in a batch.", buckets=BATCH_BUCKETS),
+    Metric("jobsense_embed_items_total", "counter", "Embedding tasks done, by outcome.", ("outcome",)),
+    Metric(
+        "jobsense_ingest_to_searchable_seconds",
+        "histogram",
+        "From writing a posting to finding it.",
+        unit="s",
+        buckets=FRESHNESS_BUCKETS,
+    ),
+    Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed.", ("result",)),
+    Metric("jobsense_build_info", "gauge", "Always 1; the labels say what runs.", ("version", "revision")),
+)
+
+EVENTS = (
+    Event("http.request", "info", "one line for each request; error on 5xx, debug on health and metrics"),
+    Event("task.done", "info", "one line for each unit of work outside a request"),
+    Event("embed.batch", "info", "one line for each batch of embedding tasks"),
+    Event("embed.failed", "warning", "a posting was set aside; the reason says why"),
+    Event("search.degraded", "warning", "searches lost or regained their semantic leg"),
+    Event("model.changed", "warning", "the model in use is not the one asked for"),
+    Event("pool.exhausted", "warning", "no database connection came free in time"),
+    Event("migration.applied", "info", "a migration changed the schema"),
+    Event("service.starting", "info", "the process starts"),
+    Event("service.ready", "info", "the process takes requests"),
+    Event("service.draining", "info", "the process takes no more requests"),
+    Event("service.stopped", "info", "the process ends"),
+    Event("telemetry.export_failed", "warning", "spans cannot be delivered; once for each outage"),
+    Event("telemetry.export_recovered", "info", "spans are delivered again"),
+    Event("http.server.request.exception", "error", "an exception that nothing handled, in a request"),
+    Event("task.exception", "error", "the same outside a request"),
+    Event("log", "info", "a line of a library; `module` says which, `message` what"),
+)
+
+ATTRIBUTE_BY_KEY: dict[str, str] = {
+    key: attribute.name for attribute in ATTRIBUTES for key in (attribute.name, attribute.name.replace(".", "_"))
+}
+"""Attribute names by themselves and by their spelling as a keyword: `db_query_summary` is `db.query.summary`."""
+
+EVENT_LEVELS: dict[str, str] = {event.name: event.level for event in EVENTS}

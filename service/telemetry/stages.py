@@ -1,0 +1,173 @@
+"""The recorder: `stage()` notes times and attributes in the record of the current request or task, and nothing else.
+
+Everything that leaves the process (spans, histograms, log line, `Server-Timing`) is made from the record afterwards, so
+that no two of them disagree, and a request whose trace is not kept pays for notes only.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from service.telemetry.names import SpanKind, StageName, Value
+from service.telemetry.record import (
+    MAX_LINKS,
+    Outputs,
+    Record,
+    Stage,
+    current_record_var,
+    current_stage_var,
+    default_outputs,
+    note,
+    random_ids,
+    set_attributes,
+)
+from service.telemetry.w3c import format_traceparent, parse_traceparent
+
+
+def stage(name: StageName, **attributes: Any) -> Stage:
+    """Time a part of the current request or task.
+
+    Example: `with stage("query", db_query_summary="SELECT jobs") as s: ...; s.set(db_response_returned_rows=10)`.
+
+    Safe around awaits and in the tasks of a TaskGroup. Attributes are spelt as in the registry or with `_` for `.`;
+    an unknown stage or attribute raises KeyError. Outside any record only the metrics are fed.
+    """
+    return Stage(name, attributes)
+
+
+def annotate(**attributes: Any) -> None:
+    """Set attributes of the root span and the canonical log line of the current record, if there is one."""
+    if (record := current_record_var.get()) is not None:
+        set_attributes(record.attributes, attributes)
+
+
+def note_event(name: str, **attributes: Any) -> None:
+    """Add an event to the root span of the current record (not a log line)."""
+    if (record := current_record_var.get()) is not None:
+        values: dict[str, Value] = {}
+        set_attributes(values, attributes)
+        record.events.append((name, time.perf_counter_ns(), values))
+
+
+def note_exception(exception: BaseException) -> None:
+    """Say that the current record ends with an exception nobody handled; once, where it becomes a 500."""
+    if (record := current_record_var.get()) is not None:
+        record.exception = exception
+        record.error_type = type(exception).__qualname__
+
+
+def link(traceparent: str, **attributes: Any) -> None:
+    """Link the current record to the span that `traceparent` names, as read from a task; a bad one is ignored."""
+    record, parsed = current_record_var.get(), parse_traceparent(traceparent)
+    if record is None or parsed is None:
+        return
+    if len(record.links) == MAX_LINKS:
+        omitted = record.attributes.get("jobsense.links.omitted", 0)
+        record.attributes["jobsense.links.omitted"] = int(omitted) + 1
+        return
+    values: dict[str, Value] = {}
+    set_attributes(values, attributes)
+    record.links.append((parsed, values))
+
+
+def observe_pool_wait(seconds: float) -> None:
+    """Note that a call waited `seconds` until now for a connection: histogram, `pool.acquire` span, `Server-Timing`."""
+    record = current_record_var.get()
+    if record is not None:
+        waited = Stage("pool_wait", {})
+        waited.record = record
+        outer = current_stage_var.get()
+        waited.parent = outer if outer is not None and outer.record is record else None
+        waited.ended = time.perf_counter_ns()
+        waited.started = waited.ended - int(seconds * 1e9)
+        note(record, waited)
+    if (outputs := _outputs(record)) is not None:
+        outputs.pool_waited(seconds)
+
+
+def observe_pool_timeout() -> None:
+    """Count a call that waited for a connection in vain."""
+    if (outputs := _outputs(current_record_var.get())) is not None:
+        outputs.count_timeout()
+
+
+def outbound_headers() -> dict[str, str]:
+    """Build the trace headers of a call that the current stage makes to another service; empty outside any record."""
+    if (record := current_record_var.get()) is None:
+        return {}
+    headers = {"traceparent": format_traceparent(record.trace_id, _current_span_id(record), record.flags)}
+    if record.tracestate:
+        headers["tracestate"] = record.tracestate
+    return headers
+
+
+def current_request_id() -> str:
+    """Give the id of the request that is being served, for error bodies; empty outside one."""
+    record = current_record_var.get()
+    return record.request_id if record is not None else ""
+
+
+def current_record() -> Record | None:
+    """Give the record of the request or task that runs here."""
+    return current_record_var.get()
+
+
+def current_trace_id() -> str:
+    """Give the trace id as 32 hexadecimal digits for error bodies and queue rows; empty outside any record."""
+    record = current_record_var.get()
+    return f"{record.trace_id:032x}" if record is not None else ""
+
+
+@contextmanager
+def task_record(
+    name: str,
+    *,
+    kind: SpanKind = "internal",
+    event: str = "task.done",
+    links: Sequence[str] = (),
+    outputs: Outputs | None = None,
+    **attributes: Any,
+) -> Iterator[Record]:
+    """Open a record for work outside a request; `links` are the traceparents of what caused it (more by `link()`).
+
+    The record goes to `outputs`, else to those of the telemetry started last. Exceptions are noted and pass through.
+    """
+    record = Record(name, kind, outputs or default_outputs())
+    record.event = event
+    set_attributes(record.attributes, attributes)
+    outer_record, outer_stage = current_record_var.get(), current_stage_var.get()
+    current_record_var.set(record)
+    current_stage_var.set(None)
+    try:
+        for traceparent in links:
+            link(traceparent)
+        yield record
+    except Exception as exception:
+        note_exception(exception)
+        raise
+    finally:
+        try:
+            if record.outputs is not None and record.kept:
+                record.outputs.task_ended(record)
+        finally:
+            current_record_var.set(outer_record)
+            current_stage_var.set(outer_stage)
+
+
+def begin(record: Record | None) -> None:
+    """Make `record` the current one; for the wrapper around the application, which ends with None."""
+    current_record_var.set(record)
+    current_stage_var.set(None)
+
+
+def _outputs(record: Record | None) -> Outputs | None:
+    return record.outputs if record is not None else default_outputs()
+
+
+def _current_span_id(record: Record) -> int:
+    current = current_stage_var.get()
+    if current is None or current.record is not record:
+        return record.span_id
+    current.span_id = current.span_id or random_ids()[1]
+    return current.span_id

@@ -1,0 +1,14 @@
+-- Make a generation with its table and index; it goes live when none is.
+-- $1 provider text
+-- $2 model text
+-- $3 digest text
+-- $4 dimensions integer
+-- $5 max_tokens integer
+-- $6 query_template text
+-- $7 document_template text
+-- $8 passage_tokens integer
+-- $9 passage_overlap integer
+-- $10 similarity_floor real
+-- $11 coverage_weight real
+-- $12 now timestamptz
+select create_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as id

@@ -1,0 +1,101 @@
+-- The postings nearest in meaning: the best passage of each, similarity at or above the floor.
+-- $1 vector halfvec: the query, of the generation's model
+-- $2 generation smallint
+-- $3 tenant_id integer
+-- $4 source text[]
+-- $5 company text[]: case-folded
+-- $6 location text: case-folded
+-- $7 remote boolean
+-- $8 employment_type text[]
+-- $9 posted_after timestamptz: at or after
+-- $10 posted_before timestamptz: before
+-- $11 active boolean
+-- $12 now timestamptz
+-- $13 joined boolean: whether a filter needs the posting itself (company, location, remote, employment_type, active)
+-- $14 exact boolean: look at every row behind the filters instead of using the index
+-- $15 ef integer: hnsw.ef_search
+-- $16 budget bigint: passages looked at
+-- $17 floor double precision: similarity from which a posting matches
+-- $18 count bigint: postings wanted
+with setting as (
+    -- local to this statement: no extra round trip, and the next statement has the defaults again
+    select
+        set_config('hnsw.ef_search', $15::integer::text, true) is not null
+        and set_config('hnsw.iterative_scan', 'relaxed_order', true) is not null as done
+    offset 0
+),
+
+near as materialized (
+    -- by the index; `done` is read first, so that the settings come before the scan
+    select p.* from setting s cross join lateral (
+        select v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+        from passage v
+        where
+            s.done and not $14::boolean
+            and v.generation = $2 and v.tenant_id = $3
+            and ($4::text[] is null or v.source = any ($4))
+            and ($9::timestamptz is null or v.posted_at >= $9)
+            and ($10::timestamptz is null or v.posted_at < $10)
+            and (not $13::boolean or exists (
+                select from job j
+                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
+            ))
+        order by v.embedding <#> $1
+        limit $16
+    ) p
+    union all
+    -- every row behind the filters; `+ 0` keeps the planner from using the index here
+    select p.* from (
+        select v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+        from passage v
+        where
+            $14::boolean
+            and v.generation = $2 and v.tenant_id = $3
+            and ($4::text[] is null or v.source = any ($4))
+            and ($9::timestamptz is null or v.posted_at >= $9)
+            and ($10::timestamptz is null or v.posted_at < $10)
+            and (not $13::boolean or exists (
+                select from job j
+                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
+            ))
+        order by (v.embedding <#> $1) + 0
+        limit $16
+    ) p
+),
+
+best as materialized (
+    select distinct on (job_id) job_id, passage_no, body_start, body_end, -distance as similarity
+    from near
+    order by job_id, distance, passage_no
+),
+
+match as materialized (
+    select * from best where similarity >= $17::double precision
+),
+
+hit as (
+    select * from match
+    order by similarity desc, job_id
+    limit $18
+)
+
+select
+    j.id, j.title, j.company, j.source, j.external_id, j.description, j.location, j.remote, j.employment_type,
+    j.salary_min, j.salary_max, j.currency, j.salary_period, j.url, j.posted_at, j.expires_at,
+    j.version, j.created_at, j.updated_at,
+    case when t.failed_at is not null then 'failed' when t.job_id is null and e.job_id is not null then 'done' else 'pending' end
+        as embedding_state,
+    t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
+    greatest(h.similarity, 0)::double precision as score,
+    h.similarity::double precision as similarity,
+    null::double precision as coverage,
+    h.passage_no, h.body_start, h.body_end, substr(j.body, h.body_start + 1, h.body_end - h.body_start) as passage,
+    (select count(*) from match) as total,
+    (select count(*) from near) as looked_at,
+    (select coalesce(min(-distance), 0) from near)::double precision as last_similarity,
+    false as words_cut
+from hit h
+join job j on j.id = h.job_id
+left join embedding_task t on t.job_id = j.id
+left join embedded e on e.job_id = j.id and e.generation = (select generation from live_generation)
+order by h.similarity desc, h.job_id

@@ -1,0 +1,1 @@
+"""A fake Ollama that speaks HTTP on a real socket and misbehaves on demand."""

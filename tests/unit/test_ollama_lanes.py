@@ -1,0 +1,107 @@
+"""Queries go before bulk work, and nobody who leaves blocks a lane."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from service.ollama import OllamaEmbedder
+from service.ollama_lanes import QUERIES_PER_YIELD, Lanes
+from tests.fake_ollama.clients import started
+from tests.fake_ollama.serve import FakeOllama
+
+
+@pytest.fixture(scope="module")
+def running_fake() -> Iterator[FakeOllama]:
+    """One fake for the module."""
+    with FakeOllama() as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake: FakeOllama) -> FakeOllama:
+    """The fake as new, with short vectors."""
+    running_fake.reset()
+    running_fake.set(dimensions=32)
+    return running_fake
+
+
+@pytest.fixture
+async def embedder(fake: FakeOllama) -> AsyncIterator[OllamaEmbedder]:
+    """A started client of the fake; the counts begin after its start."""
+    async with started(fake) as client:
+        yield client
+
+
+async def test_waiting_queries_go_before_the_next_bulk_request() -> None:
+    """Bulk work that arrived first still gives way to a query that waits."""
+    lanes, started, finish = Lanes(), asyncio.Queue[str](), asyncio.Semaphore(0)
+
+    async def use(name: str) -> None:
+        async with lanes.query() if name.startswith("query") else lanes.bulk():
+            started.put_nowait(name)
+            await finish.acquire()
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("bulk 1", "query 1", "bulk 2", "query 2"):
+            tasks.create_task(use(name))
+        assert [await started.get(), await started.get()] == ["bulk 1", "query 1"]
+        finish.release()  # bulk 1 ends; bulk 2 may not start while query 2 waits
+        finish.release()  # query 1 ends
+        assert [await started.get(), await started.get()] == ["query 2", "bulk 2"]
+        finish.release()
+        finish.release()
+
+
+async def test_queries_cannot_starve_bulk_work() -> None:
+    """After a bounded number of queries a waiting bulk request takes its turn."""
+    lanes, order, first, finish = Lanes(), list[str](), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def use(name: str) -> None:
+        async with lanes.query() if name == "query" else lanes.bulk():
+            order.append(name)
+            first.set()
+            await finish.acquire()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(use("query"))
+        await first.wait()
+        for name in (*["query"] * 3 * QUERIES_PER_YIELD, "bulk"):
+            tasks.create_task(use(name))
+        # Each query that ends lets the next one start; the bulk request may not wait for the last of them.
+        for _ in range(3 * QUERIES_PER_YIELD + 2):
+            finish.release()
+    assert QUERIES_PER_YIELD <= order.index("bulk") <= QUERIES_PER_YIELD + 2
+
+
+async def test_one_bulk_request_and_one_query_at_most(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """A query goes beside the bulk request in flight; everything else waits in the client, where order can be kept."""
+    fake.set(hold=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(embedder.embed_documents([f"job {n}" for n in range(64)]))
+        tasks.create_task(embedder.embed_documents([f"post {n}" for n in range(64)]))
+        await fake.wait_until(lambda counts: counts.in_flight == 1)
+        for n in range(6):
+            tasks.create_task(embedder.embed_query(f"query {n}"))
+        await fake.wait_until(lambda counts: counts.in_flight == 2)
+        fake.set(hold=False)
+    assert fake.counts.most_in_flight == 2
+    order = ["query" in texts[0] for texts in fake.texts()]
+    assert sum(order) == 6
+    assert order[-3:] == [False] * 3
+
+
+async def test_cancelled_requests_free_their_lane(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """A caller that leaves, in flight or in the queue, blocks nobody behind it, and the server notices."""
+    fake.set(hold=True)
+    bulk = [asyncio.create_task(embedder.embed_documents([f"job {n}" for n in range(40)])) for _ in range(2)]
+    await fake.wait_until(lambda counts: counts.in_flight == 1)
+    calls = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(3)]
+    await fake.wait_until(lambda counts: counts.in_flight == 2)
+    for call in (*calls, *bulk):
+        call.cancel()
+    await asyncio.gather(*calls, *bulk, return_exceptions=True)
+    await fake.wait_until(lambda counts: counts.disconnects == 2 and counts.in_flight == 0)
+    fake.set(hold=False)
+    assert len(await embedder.embed_query("nurse")) == 32
+    assert len(await embedder.embed_documents(["nurse"])) == 1
