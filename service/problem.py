@@ -44,23 +44,19 @@ PROBLEMS: dict[str, Kind] = {
     "not_found": Kind(404, "Nothing is here"),
     "job_not_found": Kind(404, "There is no such posting"),
     "key_not_found": Kind(404, "There is no such key"),
-    "user_not_found": Kind(404, "There is no such user"),
     "method_not_allowed": Kind(405, "This path does not answer the method"),
     "conflict": Kind(409, "The thing exists already, or is in use"),
     "job_exists": Kind(409, "The posting exists already"),
-    "idempotency_running": Kind(409, "The first request with this key is still running"),
     "cursor_stale": Kind(410, "The cursor no longer fits"),
     "precondition_failed": Kind(412, "The thing has changed since it was read"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is of a kind this path does not read"),
     "invalid": Kind(422, "The request is not valid"),
-    "idempotency_mismatch": Kind(422, "The key was used with another body"),
     "too_many_requests": Kind(429, "Too many requests"),
     "internal_error": Kind(500, "Something is wrong on our side"),
     "unavailable": Kind(503, "Not available now"),
     "database_unavailable": Kind(503, "The database does not answer now"),
     "embedder_unavailable": Kind(503, "Text cannot be embedded now"),
-    "overloaded": Kind(503, "There is more to do than can be done now"),
 }
 
 _CODE_OF_STATUS = {

@@ -243,7 +243,7 @@ def test_a_problem_stands_alone() -> None:
 
 def test_a_conflict_that_passes_carries_retry_after() -> None:
     """An error of any kind may say when to come back."""
-    error = errors.Conflict("The first request is still running", code="idempotency_running")
+    error = errors.Conflict("The first request is still running", code="job_exists")
     assert "Retry-After" not in headers_of(error)
     error.retry_after_s = 3  # type: ignore[attr-defined] # what a subclass would declare
     assert headers_of(error)["Retry-After"] == "3"
@@ -251,10 +251,10 @@ def test_a_conflict_that_passes_carries_retry_after() -> None:
 
 def test_documented_codes_are_grouped_by_status() -> None:
     """`problems` makes one documented response for each status, and refuses a code that the table lacks."""
-    documented = problems("job_exists", "idempotency_running", "cursor_stale")
+    documented = problems("job_exists", "conflict", "cursor_stale")
     assert sorted(documented) == [409, 410]
     assert "job_exists" in documented[409].description
-    assert "idempotency_running" in documented[409].description
+    assert "`conflict`" in documented[409].description
     with pytest.raises(KeyError):
         problems("nope")
 

@@ -78,10 +78,10 @@ term as materialized (
 ),
 
 rare as materialized (
-    -- the rarest words, as many as are in about 50 * $21::integer postings together: the work is bounded whatever is asked
+    -- the rarest words, as many as are in 5 x word_budget postings together: the work is bounded whatever is asked
     select word, idf
     from (select *, sum(ndoc) over (order by ndoc, lexeme) as so_far from term) x
-    where so_far <= 50 * $21::integer
+    where so_far <= 5 * $21::integer
 ),
 
 word as materialized (

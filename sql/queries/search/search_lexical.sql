@@ -23,10 +23,10 @@ with term as materialized (
 ),
 
 rare as materialized (
-    -- the rarest words, as many as are in about 50 * $12::integer postings together: the work is bounded whatever is asked
+    -- the rarest words, as many as are in 25 x word_budget postings together: the work is bounded whatever is asked
     select word, idf
     from (select *, sum(ndoc) over (order by ndoc, lexeme) as so_far from term) x
-    where so_far <= 50 * $12::integer
+    where so_far <= 25 * $12::integer
 ),
 
 few as materialized (
