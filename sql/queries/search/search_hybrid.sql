@@ -96,12 +96,13 @@ word as materialized (
 ),
 
 best as materialized (
-    -- each candidate's best passage; one found by its words that has no vectors yet keeps a similarity of 0
+    -- each candidate's best passage; one found by its words that has no vectors yet counts with the least similarity of
+    -- a match, so that what came in a moment ago is not ranked behind everything
     select distinct on (job_id) job_id, passage_no, body_start, body_end, -distance as similarity
     from (
         select * from near
         union all
-        select word.job_id, p.passage_no, p.body_start, p.body_end, coalesce(p.distance, 0)
+        select word.job_id, p.passage_no, p.body_start, p.body_end, coalesce(p.distance, -$17::double precision)
         from word
         left join lateral (
             select v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
