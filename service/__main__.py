@@ -1,20 +1,53 @@
-"""The command `jobsense`: gathers the commands, and turns errors into one clear line and an exit code."""
+"""The command `jobsense`: finds the commands, and turns errors into one clear line and an exit code."""
 
 import asyncio
 import sys
+from importlib import import_module
 
 import click
 
-from service.app import build_version
 from service.errors import JobSenseError, OperatorError
-from service.shell import data, keys, schema, serving
+
+_SHELL = {
+    "dev": ("serving", "Run everything on this machine: database, sample postings, embedding, the API."),
+    "serve": ("serving", "Serve the HTTP API until SIGTERM or Ctrl-C."),
+    "worker": ("serving", "Embed postings in the background until SIGTERM or Ctrl-C."),
+    "migrate": ("schema", "Bring the database's schema up or down, or show where it is."),
+    "ingest": ("data", "Take in a file of postings: JSON, JSONL or CSV, also gzipped."),
+    "search": ("data", "Search by meaning: a table on a terminal, JSON when piped."),
+    "keys": ("keys", "Make, list and end API keys."),
+    "openapi": ("schema", "Write the OpenAPI document."),
+    "settings": ("schema", "Print every setting with the value in force; secrets are hidden."),
+}
+"""The module under `service.shell` that holds a command, and what the overview says of it."""
+
+
+class _Commands(click.Group):
+    """Imports a command when it is wanted: the whole service takes a second to import, and --help needs none of it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order in which one meets them."""
+        return list(_SHELL)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of a name."""
+        if cmd_name not in _SHELL:
+            return None
+        commands: tuple[click.Command, ...] = import_module(f"service.shell.{_SHELL[cmd_name][0]}").COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The overview, without importing what it speaks of."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _SHELL.items()])
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Example: jobsense dev",
 )
-@click.version_option(build_version(), prog_name="jobsense")
+@click.version_option(package_name="jobsense", prog_name="jobsense")
 def cli() -> None:
     """Search job postings by meaning: a service on Postgres and pgvector.
 
@@ -22,32 +55,19 @@ def cli() -> None:
     """
 
 
-for command in (*serving.COMMANDS, *schema.COMMANDS, *data.COMMANDS, *keys.COMMANDS):
-    cli.add_command(command)
-
-
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong use."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C or SIGTERM."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except OperatorError as error:
-        click.echo(f"jobsense: {error.detail}", err=True)
-        code = error.exit_code
     except JobSenseError as error:
         click.echo(f"jobsense: {error.detail}", err=True)
-        code = 1
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = error.exit_code if isinstance(error, OperatorError) else 1
+    except (click.Abort, asyncio.CancelledError):
         click.echo("jobsense: stopped", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `jobsense search x | head`.
-        sys.stderr.close()
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -30,6 +30,7 @@ from service.health.model import Part
 from service.jobs.controller import JobController, StatsController
 from service.jobs.domain import Jobs
 from service.loop import Loop
+from service.methods import serve_methods
 from service.migrate import migrate_up, require_current
 from service.minilm import LocalEmbedder
 from service.ollama import OllamaEmbedder
@@ -127,7 +128,15 @@ async def prepare_schema(dsn: str, settings: Settings) -> None:
         await require_current(dsn)
 
 
-def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> Litestar:
+class App(Litestar):
+    """Litestar, which answers HEAD and OPTIONS too."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request, or the lifespan."""
+        await serve_methods(super().__call__, scope, receive, send)
+
+
+def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> App:
     """The application; its lifespan opens and closes everything that it serves from."""
 
     @asynccontextmanager
@@ -156,7 +165,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> Litestar:
         before_request=check_parameters,
     )
     shown = [] if settings.environment == "production" else docs_handlers()
-    app = Litestar(
+    app = App(
         [api, HealthController, fetch_metrics, *shown],
         lifespan=[lifespan],
         request_class=StrictRequest,

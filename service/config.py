@@ -1,16 +1,16 @@
 """Settings: every name, default and rule in one frozen struct; the only reader of the environment."""
 
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import msgspec
 import platformdirs
 
+from service import setting_parsers as parsers
 from service.errors import SettingError
 
 Environment = Literal["development", "staging", "production"]
@@ -18,10 +18,8 @@ EmbedderChoice = Literal["auto", "ollama", "local"]
 
 PREFIX = "JOBSENSE_"
 SECRETS = frozenset({"database_url", "jwt_secret", "ollama_headers", "store_url"})
+_URLS = frozenset({"ollama_url", "rates_url"})
 SOURCE_PATTERN = r"[a-z0-9][a-z0-9.-]{0,63}"
-_RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
-_DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +64,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Like a struct's, with secrets hidden."""
         return f"Settings({', '.join(f'{name}={value}' for name, value in shown(self).items())})"
 
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        """The same for Rich, which a Struct would show its fields as they are."""
+        yield from shown(self).items()
+
 
 def shown(settings: Settings) -> dict[str, str]:
     """Every setting as text in its order, secrets hidden."""
@@ -77,56 +79,103 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def read(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
+def read(
+    environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env"), on_terminal: bool | None = None
+) -> Settings:
     """Settings from a mapping (default: the process environment over `.env`).
 
+    `on_terminal`: whether log lines go to a terminal; None: they go to standard error, as those of commands do.
     Raises SettingError that names the variable, the value given (secrets hidden) and what is allowed.
     """
-    given = dict(os.environ if environ is None else environ)
+    given: dict[str, str] = {}
     if environ is None and dotenv is not None and dotenv.is_file():
-        given = _read_dotenv(dotenv) | given
-    raw = _own_variables(given)
-    values: dict[str, Any] = {name: _PARSERS[name](text) for name, text in raw.items()}
-    settings = Settings(**(_defaults(values) | values))
+        given = _own_variables(_read_dotenv(dotenv), where=f" in {dotenv}")
+    given |= _own_variables(os.environ if environ is None else environ)
+    values = {name: _parse(name, text) for name, text in given.items() if text.strip()}
+    on_terminal = sys.stderr.isatty() if on_terminal is None else on_terminal
+    defaults = _defaults(values) | {"log_format": "console" if on_terminal else "json"}
+    settings = Settings(**(defaults | values))
     _check_together(settings, set(values))
     return settings
 
 
+def _parse(name: str, text: str) -> Any:
+    try:
+        return _PARSERS[name](text)
+    except parsers.NotAllowed as error:
+        value = repr(parsers.without_credentials(text) if name in _URLS else text)
+        value = "(hidden)" if name in SECRETS else value
+        raise SettingError(f"{variable(name)}={value} is not valid; allowed: {error.allowed}") from None
+
+
 def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} cannot be read ({_reason(error)})") from None
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue
         name, separator, value = text.partition("=")
         if not separator:
             raise SettingError(f"{path}, line {number}: expected NAME=value")
-        value = value.strip()
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        found[name.strip()] = value[1:-1] if quoted else value
+        found[name.strip()] = _unquote(value.strip())
     return found
 
 
-def _own_variables(given: Mapping[str, str]) -> dict[str, str]:
+def _unquote(value: str) -> str:
+    """What stands between quotes, else the text up to a comment."""
+    if value[:1] in {"'", '"'}:
+        closing = value.find(value[0], 1)
+        if closing > 0 and value[closing + 1 :].strip()[:1] in {"", "#"}:
+            return value[1:closing]
+    return value.partition(" #")[0].rstrip()
+
+
+def _own_variables(given: Mapping[str, str], where: str = "") -> dict[str, str]:
+    """The texts of the settings by field; a secret's file is read here. An empty text is kept: it unsets `.env`'s."""
     raw: dict[str, str] = {}
+    files: dict[str, str] = {}
     for name, text in given.items():
         if not name.startswith(PREFIX) or name.startswith(PREFIX + "TEST_"):
             continue
         field = name.removeprefix(PREFIX).lower()
         if field in _PARSERS:
             raw[field] = text
-        elif field.endswith("_file") and field.removesuffix("_file") in _PARSERS:
-            raw.setdefault(field.removesuffix("_file"), _read_secret(name, text))
+        elif field.removesuffix("_file") in SECRETS:
+            files[field.removesuffix("_file")] = text
         else:
-            raise SettingError(f"{name} is not a setting; `jobsense settings` lists all of them")
-    return {field: text for field, text in raw.items() if text.strip()}
+            raise SettingError(
+                f"{name}{where} is not a setting{_nearest(field)}; `jobsense settings` lists all of them"
+            )
+    for field, path in files.items():
+        if not path.strip():
+            continue
+        if raw.get(field, "").strip():
+            raise SettingError(f"{variable(field)} and {variable(field)}_FILE are both set{where}; set one of them")
+        raw[field] = _read_secret(f"{variable(field)}_FILE", path.strip())
+    return raw
+
+
+def _nearest(field: str) -> str:
+    near = get_close_matches(field, _PARSERS, n=1)
+    return f" (did you mean {variable(near[0])}?)" if near else ""
 
 
 def _read_secret(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{name}={path}: the file cannot be read ({type(error).__name__})") from None
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{name}={path}: the file cannot be read ({_reason(error)})") from None
+    if not text:
+        raise SettingError(f"{name}={path}: the file is empty")
+    return text
+
+
+def _reason(error: Exception) -> str:
+    return str(error.strerror if isinstance(error, OSError) else "it is not UTF-8 text")
 
 
 def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +193,6 @@ def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         "migrate_on_start": embedded,
         "embed_in_serve": embedded,
         "auth": "open" if developing else "required",
-        "log_format": "console" if sys.stderr.isatty() else "json",
     } | {f"rate_limit_{name}": None if developing else limit for name, limit in limits.items()}
 
 
@@ -156,110 +204,14 @@ def _data_dir() -> Path:
 
 
 def _check_together(settings: Settings, given: set[str]) -> None:
-    if settings.environment == "production":
-        for name in ("database_url", "jwt_secret", "allowed_hosts"):
-            if name not in given:
-                raise SettingError(f"{variable(name)} is not set; JOBSENSE_ENVIRONMENT=production needs it")
-        if settings.auth != "required":
-            raise SettingError("JOBSENSE_AUTH=open is not allowed; JOBSENSE_ENVIRONMENT=production needs `required`")
-
-
-def _wrong(name: str, text: str, allowed: str) -> SettingError:
-    value = "(hidden)" if name in SECRETS else repr(text)
-    return SettingError(f"{variable(name)}={value} is not valid; allowed: {allowed}")
-
-
-def _one_of(name: str, kind: Any) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in get_args(kind):
-            raise _wrong(name, text, ", ".join(get_args(kind)))
-        return text
-
-    return parse
-
-
-def _whole(name: str, low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,10}", text.strip()) or not low <= int(text) <= high:
-            raise _wrong(name, text, f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _switch(name: str) -> Callable[[str], bool]:
-    def parse(text: str) -> bool:
-        word = text.strip().lower()
-        if word in {"1", "true", "yes", "on"}:
-            return True
-        if word in {"0", "false", "no", "off"}:
-            return False
-        raise _wrong(name, text, "on or off (also true, false, yes, no, 1, 0)")
-
-    return parse
-
-
-def _items(name: str, pattern: str, allowed: str) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        items = tuple(item.strip() for item in text.split(",") if item.strip())
-        if not items or not all(re.fullmatch(pattern, item) for item in items):
-            raise _wrong(name, text, allowed)
-        return items
-
-    return parse
-
-
-def _url(name: str, *schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text.strip())
-            good = parts.scheme in schemes and (parts.hostname or parts.scheme.startswith("postgres"))
-            _ = parts.port
-        except ValueError:
-            good = False
-        if not good:
-            raise _wrong(name, text, "a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
-        return text.strip()
-
-    return parse
-
-
-def _matching(name: str, pattern: re.Pattern[str], allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not pattern.fullmatch(text.strip()):
-            raise _wrong(name, text, allowed)
-        return text.strip()
-
-    return parse
-
-
-def _duration_s(name: str) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        found = _DURATION.fullmatch(text.strip())
-        if not found:
-            raise _wrong(name, text, "a whole number with a unit, such as 90s, 30m, 24h or 7d")
-        return int(found[1]) * _SECONDS[found[2]]
-
-    return parse
-
-
-def _headers(name: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
-    def parse(text: str) -> tuple[tuple[str, str], ...]:
-        pairs = [line.partition(":") for line in re.split(r"[\n;]", text) if line.strip()]
-        if not all(separator and re.fullmatch(r"[A-Za-z0-9-]+", key.strip()) for key, separator, _ in pairs):
-            raise _wrong(name, text, "`Name: value`, several separated by `;`")
-        return tuple((key.strip(), value.strip()) for key, _, value in pairs)
-
-    return parse
-
-
-def _secret(name: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if len(text.encode()) < 32:  # noqa: PLR2004 - the contract's own figure, used once
-            raise _wrong(name, text, "32 bytes or more")
-        return text
-
-    return parse
+    """What production needs, all of it at once."""
+    if settings.environment != "production":
+        return
+    wrong = [f"{variable(name)} is not set" for name in _NEEDED_IN_PRODUCTION if name not in given]
+    if settings.auth != "required":
+        wrong.append("JOBSENSE_AUTH=open is not allowed (allowed: required)")
+    if wrong:
+        raise SettingError(f"JOBSENSE_ENVIRONMENT=production refuses to start: {'; '.join(wrong)}")
 
 
 def _show(name: str, value: Any) -> str:
@@ -267,47 +219,43 @@ def _show(name: str, value: Any) -> str:
         return "(unset)"
     if name in SECRETS:
         return "(hidden)"
+    if name in _URLS:
+        return parsers.without_credentials(value)
+    if name == "rates_interval":
+        return parsers.write_duration(value)
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
+_NEEDED_IN_PRODUCTION = ("database_url", "jwt_secret", "allowed_hosts")
 _ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
 _HOST = r"(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    "environment": _one_of("environment", Environment),
-    "database_url": _url("database_url", "postgresql", "postgres"),
-    "data_dir": lambda text: Path(text).expanduser().absolute(),
-    "migrate_on_start": _switch("migrate_on_start"),
-    "embed_in_serve": _switch("embed_in_serve"),
-    "embedder": _one_of("embedder", EmbedderChoice),
-    "ollama_url": _url("ollama_url", "http", "https"),
-    "embedding_model": _matching(
-        "embedding_model", re.compile(r"[A-Za-z0-9._:/-]{1,200}"), "a model name such as nomic-embed-text"
+    "environment": parsers.one_of(Environment),
+    "database_url": parsers.url("postgresql", "postgres"),
+    "data_dir": parsers.folder,
+    "migrate_on_start": parsers.switch,
+    "embed_in_serve": parsers.switch,
+    "embedder": parsers.one_of(EmbedderChoice),
+    "ollama_url": parsers.url("http", "https"),
+    "embedding_model": parsers.matching(r"[A-Za-z0-9._:/-]{1,200}", "a model name such as nomic-embed-text"),
+    "ollama_headers": parsers.headers,
+    "sources": parsers.items(SOURCE_PATTERN + r"|\*", f"`*`, or names like {SOURCE_PATTERN} separated by commas"),
+    "host": parsers.matching(r"[A-Za-z0-9.:_-]+", "an address or a host name"),
+    "port": parsers.whole(0, 65535),
+    "workers": parsers.whole(1, 64),
+    "store_url": parsers.url("valkey", "valkeys", "redis", "rediss"),
+    "auth": parsers.one_of(Literal["open", "required"]),
+    "jwt_secret": parsers.secret,
+    "cors_origins": parsers.items(
+        _ORIGIN, "exact origins such as https://app.example, separated by commas (never `*`)"
     ),
-    "ollama_headers": _headers("ollama_headers"),
-    "sources": _items("sources", SOURCE_PATTERN + r"|\*", f"`*`, or names like {SOURCE_PATTERN} separated by commas"),
-    "host": _matching("host", re.compile(r"[A-Za-z0-9.:_-]+"), "an address or a host name"),
-    "port": _whole("port", 0, 65535),
-    "workers": _whole("workers", 1, 64),
-    "store_url": _url("store_url", "valkey", "valkeys", "redis", "rediss"),
-    "auth": _one_of("auth", Literal["open", "required"]),
-    "jwt_secret": _secret("jwt_secret"),
-    "cors_origins": _items(
-        "cors_origins", _ORIGIN, "exact origins such as https://app.example, separated by commas (never `*`)"
-    ),
-    "allowed_hosts": _items("allowed_hosts", _HOST, "host names separated by commas"),
-    "trusted_proxies": _items(
-        "trusted_proxies", r"[0-9a-fA-F.:]+(/[0-9]{1,3})?", "addresses or networks separated by commas"
-    ),
-    **{
-        f"rate_limit_{name}": _matching(
-            f"rate_limit_{name}", _RATE, "a count for each second, minute, hour or day, such as 600/minute"
-        )
-        for name in ("search", "write", "read", "auth")
-    },
-    "rates_url": _url("rates_url", "http", "https"),
-    "rates_interval": _duration_s("rates_interval"),
-    "log_format": _one_of("log_format", Literal["console", "json"]),
-    "log_level": _one_of("log_level", Literal["debug", "info", "warning", "error"]),
+    "allowed_hosts": parsers.items(_HOST, "host names separated by commas (never a bare `*`)"),
+    "trusted_proxies": parsers.networks,
+    **{f"rate_limit_{name}": parsers.rate for name in ("search", "write", "read", "auth")},
+    "rates_url": parsers.url("http", "https"),
+    "rates_interval": parsers.duration_s,
+    "log_format": parsers.one_of(Literal["console", "json"]),
+    "log_level": parsers.one_of(Literal["debug", "info", "warning", "error"]),
 }

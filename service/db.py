@@ -15,8 +15,8 @@ import asyncio
 import inspect
 import time
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import (
@@ -39,7 +39,8 @@ from asyncpg.pool import PoolConnectionProxy
 from pgvector import HalfVector
 from pgvector.asyncpg import register_vector
 
-from service.errors import DatabaseUnavailable, JobSenseError, SchemaError
+from service.db_errors import POOL_TIMEOUT, Known, connecting, translated
+from service.errors import SchemaError
 from service.telemetry.stages import observe_pool_timeout, observe_pool_wait, stage
 
 Fn = TypeVar("Fn", bound=Callable[..., Awaitable[Any]])
@@ -50,9 +51,9 @@ else:
     Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 Json = NewType("Json", str)
 """JSON text, for a parameter of type json or jsonb."""
-
 POOL_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 30.0
+OLDEST_PGVECTOR = (0, 8)
 
 
 def sql_root() -> Path:
@@ -76,8 +77,8 @@ class Database:
         statement_timeout_s: float = STATEMENT_TIMEOUT_S,
         application: str = "jobsense",
     ) -> "Database":
-        """Connect; raises DatabaseUnavailable when the server does not answer, SchemaError without pgvector."""
-        with _translated():
+        """Connect; raises DatabaseUnavailable, SettingError (bad address) or SchemaError (pgvector missing or old)."""
+        with connecting():
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
@@ -99,7 +100,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Borrow a connection; the wait for it is a stage of its own."""
         start = time.perf_counter()
-        with _translated():
+        with translated(timeout=POOL_TIMEOUT):
             try:
                 connection = await self._pool.acquire(timeout=POOL_TIMEOUT_S)
             except TimeoutError:
@@ -116,15 +117,16 @@ class Database:
         """Borrow a connection with an open transaction: committed at the end, rolled back by an exception."""
         async with self.connection() as connection:
             transaction = connection.transaction()
-            with _translated():
+            with translated(connection=connection):
                 await transaction.start()
             try:
                 yield connection
             except BaseException:
-                if not connection.is_closed():
+                # What went wrong first says more than a lost connection; the pool rolls back or cuts what is left open.
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     await transaction.rollback()
                 raise
-            with _translated():
+            with translated(connection=connection):
                 await transaction.commit()
 
     def sizes(self) -> tuple[int, int, int]:
@@ -145,12 +147,15 @@ Db: TypeAlias = Database | Connection
 @asynccontextmanager
 async def session(dsn: str) -> AsyncIterator[Connection]:
     """One plain connection outside the pool, without statement timeout: for migrations and other data definition."""
-    with _translated():
+    with connecting():
         connection = await asyncpg.connect(
-            dsn, timeout=POOL_TIMEOUT_S, server_settings={"application_name": "jobsense-migrate"}
+            dsn,
+            timeout=POOL_TIMEOUT_S,
+            server_settings={"application_name": "jobsense-migrate", "statement_timeout": "0"},
         )
     try:
-        yield connection
+        with translated(connection=connection):
+            yield connection
     finally:
         await connection.close(timeout=POOL_TIMEOUT_S)
 
@@ -173,19 +178,17 @@ def statement(function: Fn) -> Fn: ...
 
 
 @overload
-def statement(*, on_constraint: Mapping[str, Callable[[], JobSenseError]]) -> Callable[[Fn], Fn]: ...
+def statement(*, on_constraint: Known) -> Callable[[Fn], Fn]: ...
 
 
-def statement(
-    function: Fn | None = None, *, on_constraint: Mapping[str, Callable[[], JobSenseError]] | None = None
-) -> Fn | Callable[[Fn], Fn]:
+def statement(function: Fn | None = None, *, on_constraint: Known | None = None) -> Fn | Callable[[Fn], Fn]:
     """Turn a bodiless signature into the statement of its name; `on_constraint` maps constraint names to errors."""
     if function is None:
         return lambda bare: _bound(bare, on_constraint or {})
     return _bound(function, {})
 
 
-def _bound(function: Fn, known: Mapping[str, Callable[[], JobSenseError]]) -> Fn:
+def _bound(function: Fn, known: Known) -> Fn:
     declared = _declare(function)
     names = tuple(name for name, _ in declared.parameters)
     text = declared.path.read_text(encoding="utf-8")
@@ -198,7 +201,7 @@ def _bound(function: Fn, known: Mapping[str, Callable[[], JobSenseError]]) -> Fn
         if isinstance(db, Database):
             async with db.connection() as connection:
                 return await run(connection, **given)
-        with _translated(known), stage("query", db_query_summary=declared.name):
+        with translated(known, connection=db), stage("query", db_query_summary=declared.name):
             return await fetch(db, text, arguments, row)
 
     return cast("Fn", run)
@@ -211,7 +214,7 @@ async def estimate_rows(db: Db, run: Callable[..., Awaitable[Any]], **given: Any
         async with db.connection() as connection:
             return await estimate_rows(connection, run, **given)
     text = "explain (format json) " + declared.path.read_text(encoding="utf-8")
-    with _translated(), stage("query", db_query_summary=declared.name):
+    with translated(connection=db), stage("query", db_query_summary=declared.name):
         plan = await db.fetchval(text, *(given[name] for name, _ in declared.parameters))
     return int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
 
@@ -235,8 +238,7 @@ def _cardinality(returned: Any) -> tuple[str, Any]:
         (row,) = get_args(returned)
         return ("structs" if _is_struct(row) else "values"), row
     if get_origin(returned) in {Union, types.UnionType}:
-        (row,) = [arm for arm in get_args(returned) if arm is not type(None)]
-        return ("struct" if _is_struct(row) else "value"), row
+        (returned,) = [arm for arm in get_args(returned) if arm is not type(None)]
     return ("struct" if _is_struct(returned) else "value"), returned
 
 
@@ -275,64 +277,23 @@ _FETCH: dict[str, Callable[[Connection, str, Sequence[Any], Any], Awaitable[Any]
 
 
 async def _prepare_connection(connection: Connection) -> None:
-    try:
-        await register_vector(cast("asyncpg.Connection[asyncpg.Record]", connection))
-    except ValueError:
-        raise SchemaError("the database has no pgvector extension yet: run `jobsense migrate up`") from None
+    """Learn the vector types, wherever the extension is installed; raises SchemaError when this server cannot serve."""
+    found = await connection.fetchrow(
+        "select n.nspname, e.extversion from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
+        " where e.extname = 'vector'"
+    )
+    if found is None:
+        raise SchemaError("the database has no pgvector extension yet: run `jobsense migrate up`")
+    schema, version = found
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PGVECTOR:
+        raise SchemaError(
+            f"pgvector {version} is too old, 0.8 is needed: run `alter extension vector update` as its owner"
+        )
+    await register_vector(cast("asyncpg.Connection[asyncpg.Record]", connection), schema=schema)
 
 
 async def _keep_settings(_connection: Connection) -> None:
     """Nothing to reset: settings are local to a statement, and nothing listens. Saves a round trip a release."""
-
-
-class _translated:  # noqa: N801 - reads as a word in a with statement
-    """Turns the driver's errors into ours: known constraints, and "the database is away or too slow"."""
-
-    def __init__(self, known: Mapping[str, Callable[[], JobSenseError]] | None = None) -> None:
-        self._known = known or {}
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: types.TracebackType | None
-    ) -> None:
-        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-            known = self._known.get(error.constraint_name or "")
-            if known is not None:
-                mapped = known()
-                raise mapped from error
-        if isinstance(error, _UNAVAILABLE) and not isinstance(error, asyncpg.DataError):
-            raise DatabaseUnavailable(
-                "the database did not answer; try again", reason=_reason(error), retry_after_s=1
-            ) from error
-
-
-_UNAVAILABLE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.QueryCanceledError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.DiskFullError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.ReadOnlySQLTransactionError,
-    ConnectionError,
-    TimeoutError,
-    OSError,
-)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, asyncpg.QueryCanceledError):
-        return "statement_timeout"
-    if isinstance(error, TimeoutError):
-        return "pool_timeout"
-    if isinstance(error, asyncpg.DiskFullError):
-        return "disk_full"
-    return "unreachable"
 
 
 def half_vector(values: list[float]) -> HalfVector:

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from service.errors import TextRefused
+from service.errors import EmbedderUnavailable, TextRefused
 
 Vector = list[float]
 """An embedding: finite floats with an L2 norm of 1 (within 1e-3)."""
@@ -26,6 +26,17 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     document_template: str = "{text}"
 
 
+class PartlyEmbedded(EmbedderUnavailable):
+    """Some passages of a call are embedded, the others may be repeated later.
+
+    `finished` maps the position of each passage that has an outcome to it; it can be empty.
+    """
+
+    def __init__(self, cause: EmbedderUnavailable, finished: dict[int, Vector | TextRefused]) -> None:
+        super().__init__(cause.detail, reason=cause.reason, retry_after_s=cause.retry_after_s)
+        self.finished = finished
+
+
 class Embedder(Protocol):
     """A client of one embedding model. All methods may be called from many tasks at once."""
 
@@ -35,6 +46,9 @@ class Embedder(Protocol):
 
     async def start(self) -> None:
         """Load or reach the model and learn its identity; raises EmbedderUnavailable when it cannot."""
+
+    async def check_identity(self) -> bool:
+        """Say whether the model is still the one that `start` met; raises EmbedderUnavailable."""
 
     def count_tokens(self, text: str) -> int:
         """Tokens that a document takes: exact, or an upper bound where the tokenizer is unknown.
@@ -51,7 +65,7 @@ class Embedder(Protocol):
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """Embed passages in their order (template applied); one bad text does not sink the rest.
 
-        Raises EmbedderUnavailable when the whole batch may be repeated later.
+        Raises EmbedderUnavailable when the whole batch may be repeated later, PartlyEmbedded when a part of it may.
         """
 
     async def close(self) -> None:

@@ -1,13 +1,15 @@
 """Brings the schema up and down: ordered files, checksummed, one process at a time."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from service.db import Connection, session, sql_root
+from service.db_errors import migrating
 from service.errors import SchemaError
 from service.telemetry.logs import get_logger
 
@@ -36,6 +38,11 @@ class Migration(msgspec.Struct, frozen=True):
     up: str
     down: str
     checksum: str
+
+    @property
+    def label(self) -> str:
+        """Number and name, as its files are called."""
+        return f"{self.number:04}_{self.name}"
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -67,19 +74,18 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
 async def migrate_up(dsn: str, migrations: Sequence[Migration] | None = None) -> list[Migration]:
     """Apply what is missing, each in a transaction of its own; answers what was applied. Safe from two processes."""
     migrations = read_migrations() if migrations is None else migrations
-    async with session(dsn) as connection:
-        await connection.execute("select pg_advisory_lock($1)", LOCK)
-        await connection.execute(_CREATE)
+    async with _locked(dsn) as connection:
         missing = [one.migration for one in await _compare(connection, migrations) if not one.applied]
         for migration in missing:
-            async with connection.transaction():
-                await connection.execute(migration.up)
-                await connection.execute(
-                    "insert into schema_migration (number, name, checksum) values ($1, $2, $3)",
-                    migration.number,
-                    migration.name,
-                    migration.checksum,
-                )
+            with migrating(f"{migration.label}.up.sql", connection):
+                async with connection.transaction():
+                    await connection.execute(migration.up)
+                    await connection.execute(
+                        "insert into schema_migration (number, name, checksum) values ($1, $2, $3)",
+                        migration.number,
+                        migration.name,
+                        migration.checksum,
+                    )
             log.info("migration.applied", number=migration.number, name=migration.name)
     return missing
 
@@ -87,17 +93,27 @@ async def migrate_up(dsn: str, migrations: Sequence[Migration] | None = None) ->
 async def migrate_down(dsn: str, to: int, migrations: Sequence[Migration] | None = None) -> list[Migration]:
     """Take back every migration above number `to`, the last first; answers what was taken back."""
     migrations = read_migrations() if migrations is None else migrations
-    async with session(dsn) as connection:
-        await connection.execute("select pg_advisory_lock($1)", LOCK)
-        await connection.execute(_CREATE)
+    async with _locked(dsn) as connection:
         applied = [one.migration for one in await _compare(connection, migrations) if one.applied]
         undone = [migration for migration in reversed(applied) if migration.number > to]
         for migration in undone:
-            async with connection.transaction():
-                await connection.execute(migration.down)
-                await connection.execute("delete from schema_migration where number = $1", migration.number)
+            with migrating(f"{migration.label}.down.sql", connection):
+                async with connection.transaction():
+                    await connection.execute(migration.down)
+                    await connection.execute("delete from schema_migration where number = $1", migration.number)
             log.info("migration.undone", number=migration.number, name=migration.name)
+        if not await connection.fetchval("select exists (select from schema_migration)"):
+            await connection.execute("drop table schema_migration")
     return undone
+
+
+@asynccontextmanager
+async def _locked(dsn: str) -> AsyncIterator[Connection]:
+    """A connection that has the lock of migrations and the table of those that are applied."""
+    async with session(dsn) as connection:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        await connection.execute(_CREATE)
+        yield connection
 
 
 async def status(dsn: str) -> list[Applied]:
@@ -110,7 +126,7 @@ async def require_current(dsn: str) -> None:
     """Raise SchemaError, with the names, when the schema is not the one that this build was made for."""
     missing = [one.migration for one in await status(dsn) if not one.applied]
     if missing:
-        names = ", ".join(f"{one.number:04}_{one.name}" for one in missing)
+        names = ", ".join(one.label for one in missing)
         raise SchemaError(f"the schema lacks {names}: run `jobsense migrate up`, or set JOBSENSE_MIGRATE_ON_START=on")
 
 
@@ -126,6 +142,6 @@ async def _compare(connection: Connection, migrations: Sequence[Migration]) -> l
                 "it belongs to a newer version of JobSense"
             )
         if ours.checksum != row["checksum"]:
-            raise SchemaError(f"{ours.number:04}_{ours.name}.up.sql was changed after it was applied to this database")
+            raise SchemaError(f"{ours.label}.up.sql was changed after it was applied to this database")
     done = {row["number"] for row in rows}
     return [Applied(migration, migration.number in done) for migration in migrations]

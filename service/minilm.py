@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from service.embedder import Identity, Vector
 from service.errors import EmbedderUnavailable, TextRefused
+from service.telemetry.stages import add_to_stage
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -78,6 +79,10 @@ class LocalEmbedder:
             if self._loaded is None:
                 self._loaded = await self._run(self._query_lane, _load, self._folder)
 
+    async def check_identity(self) -> bool:
+        """The weights are in memory since `start`, so nothing can change them."""
+        return True
+
     def count_tokens(self, text: str) -> int:
         """Tokens that `text` takes, the two special ones included; exact. Raises TextRefused if it is not Unicode."""
         return len(_tokenise(self._require().tokenizer, text).ids)
@@ -104,6 +109,7 @@ class LocalEmbedder:
         Callers at the same time take turns slice by slice. Raises EmbedderUnavailable when not started or closed.
         """
         encoded = await self._run(self._document_lane, self._encode_all, list(texts))
+        add_to_stage(gen_ai_usage_input_tokens=sum(len(item) for item in encoded if not isinstance(item, TextRefused)))
         results: list[Vector | TextRefused] = [item if isinstance(item, TextRefused) else [] for item in encoded]
         slices = _slices((place, item) for place, item in enumerate(encoded) if not isinstance(item, TextRefused))
 

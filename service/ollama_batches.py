@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from service.embedder import Vector
+from service.embedder import PartlyEmbedded, Vector
 from service.errors import EmbedderUnavailable, TextRefused
 from service.ollama_faults import BadText, Permanent, TimedOut, WireFault, unavailable
 from service.ollama_lanes import Lanes
@@ -11,17 +11,6 @@ from service.ollama_lanes import Lanes
 Outcome = Vector | TextRefused
 Send = Callable[[Sequence[str]], Awaitable[list[Vector | None]]]
 """Embed some prompts in one request, with retries; None for a vector that is no good. Raises WireFault."""
-
-
-class PartlyEmbedded(EmbedderUnavailable):
-    """Some passages are embedded, the others may be repeated later.
-
-    `finished` maps the position of each passage that has an outcome to it; it can be empty.
-    """
-
-    def __init__(self, cause: EmbedderUnavailable, finished: dict[int, Outcome]) -> None:
-        super().__init__(cause.detail, reason=cause.reason, retry_after_s=cause.retry_after_s)
-        self.finished = finished
 
 
 class BatchSize:

@@ -14,6 +14,7 @@ from service.errors import EmbedderUnavailable
 
 Reason = Literal[
     "not_started",  # start() has not succeeded yet
+    "closed",  # close() was called
     "refused",  # nobody listens at the address, or a proxy cannot reach it
     "dropped",  # the connection broke during a request
     "timeout",  # no answer in time

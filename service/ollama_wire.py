@@ -15,6 +15,7 @@ from service.embedder import Vector
 from service.errors import SettingError
 from service.ollama_faults import BadText, Permanent, TimedOut, Transient, WireFault, classify
 from service.ollama_tokens import least_tokens
+from service.telemetry.stages import add_to_stage, outbound_headers
 
 CONNECT_TIMEOUT_S = 5.0
 WRITE_TIMEOUT_S = 30.0
@@ -36,6 +37,7 @@ class _EmbedRequest(msgspec.Struct):
 class _EmbedAnswer(msgspec.Struct):
     embeddings: list[list[float]]
     prompt_eval_count: int = 0
+    load_duration: int = 0
 
 
 class Version(msgspec.Struct):
@@ -112,11 +114,15 @@ class Wire:
             content = self._encode(_EmbedRequest(self._model, texts))
         except UnicodeEncodeError as error:
             raise WireFault(BadText("the text holds a lone surrogate, which is not Unicode text")) from error
+        add_to_stage(jobsense_embed_requests=1)
         answer = _decoded(self._decode_embed, await self._send("POST", self._embed_url, content, read_timeout_s))
         if len(answer.embeddings) != len(texts):
             raise WireFault(
                 Permanent("protocol", f"Ollama gave {len(answer.embeddings)} vectors for {len(texts)} texts")
             )
+        add_to_stage(
+            gen_ai_usage_input_tokens=answer.prompt_eval_count, jobsense_embed_load_ms=answer.load_duration / 1e6
+        )
         _refuse_silent_cut(texts, answer.prompt_eval_count)
         return _guarded(answer.embeddings, dimensions)
 
@@ -139,13 +145,22 @@ class Wire:
         return httpx.URL(self._base + path)
 
     async def _send(self, method: str, url: httpx.URL, content: bytes | None, read_timeout_s: float) -> bytes:
-        """Send one request and return the body of a 200: every byte to and from Ollama passes here (place of spans)."""
+        """Send one request and return the body of a 200: every byte to and from Ollama passes here.
+
+        The trace headers of the stage that runs go with it.
+        """
         timeout = {"connect": CONNECT_TIMEOUT_S, "write": WRITE_TIMEOUT_S, "read": read_timeout_s, "pool": 30.0}
         # Built directly, from bytes: no merging per call, and a Content-Length that lets the server see a disconnect.
-        request = httpx.Request(method, url, headers=self._headers, content=content, extensions={"timeout": timeout})
+        headers = self._headers.copy()
+        headers.update(outbound_headers())
+        request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
         started = time.monotonic()
         try:
             response = await self._client.send(request)
+        except RuntimeError as error:
+            if not self._client.is_closed:
+                raise
+            raise WireFault(Permanent("closed", "the client of Ollama is closed")) from error
         except httpx.HTTPError as error:
             raise WireFault(_transport_verdict(error, time.monotonic() - started)) from error
         if response.status_code != HTTPStatus.OK:

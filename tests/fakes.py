@@ -23,6 +23,7 @@ class WordEmbedder:
             provider="local", model=model, digest=digest, dimensions=dimensions, max_tokens=max_tokens
         )
         self.down: str | None = None
+        self.swapped = False
         self.queries: list[str] = []
         self.documents: list[str] = []
         self.calls = 0
@@ -32,6 +33,11 @@ class WordEmbedder:
         """Be reachable, or not."""
         self._fail_if_down()
         self.started = True
+
+    async def check_identity(self) -> bool:
+        """The same as at the start, unless a test says otherwise."""
+        self._fail_if_down()
+        return not self.swapped
 
     def count_tokens(self, text: str) -> int:
         """One token a word, and two special ones."""

@@ -30,7 +30,7 @@ class Access:
 
     async def caller(self, api_key: str | None, authorization: str | None) -> Caller:
         """Who sends these headers; raises Unauthenticated."""
-        token = api_key or _bearer(authorization)
+        token = api_key if api_key is not None else _bearer(authorization)
         if token is None:
             if self._is_open:
                 return ANONYMOUS
@@ -86,9 +86,9 @@ async def revoke_key(db: Database, key_id: str) -> None:
 
 
 def _bearer(authorization: str | None) -> str | None:
-    scheme, _, token = (authorization or "").partition(" ")
-    if not authorization:
+    if authorization is None:
         return None
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Authorization must be `Bearer <key>`")
     return token.strip()

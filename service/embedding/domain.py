@@ -19,11 +19,17 @@ from service.embedding.model import (
 )
 from service.errors import EmbedderUnavailable
 from service.telemetry.logs import get_logger
+from service.telemetry.stages import stage
 
 log = get_logger(__name__)
 
 RECONNECT_S = 2.0
+MOST_RECONNECT_S = 30.0
 GENERATION_MAX_AGE_S = 2.0
+CHECK_EVERY_S = 15.0
+"""How often a running embedder is asked whether its model is still the one of the generation."""
+PROBE_TEXT = "accountant"
+"""A harmless query that tells whether an absent embedder is back."""
 
 
 class Absence(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class LiveEmbedder:
         self._candidates = candidates
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
-        self._read_at = 0.0
+        self._read_at = self._checked_at = 0.0
         self._absence: Absence | None = Absence("starting", datetime.now(UTC), "the embedder has not been started yet")
 
     @property
@@ -67,12 +73,17 @@ class LiveEmbedder:
         return self._generation
 
     async def connect(self) -> float:
-        """Start an embedder if none runs; answers in how many seconds to look again."""
-        if self._embedder is None:
-            try:
+        """Start an embedder if none runs, and look whether the one that runs still fits; in how many seconds again."""
+        try:
+            if self._embedder is not None:
+                await self._check(self._embedder)
+            if self._embedder is None:
                 await self._start()
-            except EmbedderUnavailable as error:
-                self._note_absence(error)
+            elif self._absence is not None:
+                await self.embed_query(PROBE_TEXT)
+        except EmbedderUnavailable as error:
+            self.note_absence(error)
+            return min(max(RECONNECT_S, error.retry_after_s), MOST_RECONNECT_S)
         return RECONNECT_S
 
     async def ready(self) -> tuple[Embedder, Generation]:
@@ -91,50 +102,110 @@ class LiveEmbedder:
         """Embed a search text; raises EmbedderUnavailable or TextRefused."""
         try:
             embedder, generation = await self.ready()
-            vector = await embedder.embed_query(text)
+            with stage(
+                "embed",
+                gen_ai_provider_name=generation.provider,
+                gen_ai_request_model=generation.model,
+                gen_ai_embeddings_dimension_count=generation.dimensions,
+                jobsense_embed_texts=1,
+            ):
+                vector = await embedder.embed_query(text)
         except EmbedderUnavailable as error:
-            self._note_absence(error)
+            self.note_absence(error)
             raise
-        self._absence = None
+        self._note_presence()
         return QueryVector(generation, vector)
+
+    async def require_unchanged(self, embedder: Embedder) -> None:
+        """Raises EmbedderUnavailable when vectors just made may be of another model than the live generation's.
+
+        A model can be exchanged under its name while the server runs, and its vectors have the same length.
+        """
+        self._checked_at = asyncio.get_running_loop().time()
+        if not await embedder.check_identity():
+            if embedder is self._embedder:
+                self._embedder = None
+            await embedder.close()
+            raise EmbedderUnavailable(
+                f"the model {embedder.identity.model} is no longer the one with the digest "
+                f"{embedder.identity.digest[:12]}",
+                reason="model_differs",
+            )
+
+    def note_absence(self, error: EmbedderUnavailable) -> None:
+        """Remember why nothing can be embedded; the time of the first reason stays."""
+        if self._absence is None or self._absence.reason != error.reason:
+            log.warning("embedder.absent", reason=error.reason, detail=error.detail)
+            since = datetime.now(UTC) if self._absence is None else self._absence.since
+            self._absence = Absence(error.reason, since, error.detail)
 
     async def close(self) -> None:
         """Release the embedder."""
-        if self._embedder is not None:
-            await self._embedder.close()
+        embedder, self._embedder = self._embedder, None
+        if embedder is not None:
+            await embedder.close()
+
+    async def _check(self, embedder: Embedder) -> None:
+        """Release an embedder that no longer fits, so that another is started."""
+        generation = await self._live_generation()
+        if generation is None or not generation.fits(embedder.identity):
+            await self.close()
+        elif asyncio.get_running_loop().time() - self._checked_at >= CHECK_EVERY_S:
+            await self.require_unchanged(embedder)
 
     async def _start(self) -> None:
         generation = await queries.fetch_live_generation(self._db)
+        embedder, live = await self._start_first(generation)
+        if generation is None and not live.fits(embedder.identity):
+            # Another process made the first generation meanwhile; its model decides.
+            await embedder.close()
+            embedder, live = await self._start_first(live)
+        self._generation, self._read_at = live, asyncio.get_running_loop().time()
+        if not live.fits(embedder.identity):
+            await embedder.close()
+            raise _differs(embedder.identity, live)
+        self._embedder, self._checked_at = embedder, self._read_at
+        self._note_presence()
+
+    async def _start_first(self, generation: Generation | None) -> tuple[Embedder, Generation]:
+        """The first candidate that starts, and the live generation, which is made for it if there is none."""
         refused: EmbedderUnavailable | None = None
         for embedder in self._candidates(generation):
             try:
                 await embedder.start()
+                live = await ensure_generation(self._db, embedder.identity)
             except EmbedderUnavailable as error:
                 refused = refused or error
                 await embedder.close()
                 continue
+            except BaseException:
+                await embedder.close()
+                raise
             if generation is None:
-                log.info("embedder.chosen", provider=embedder.identity.provider, model=embedder.identity.model)
-            live = await ensure_generation(self._db, embedder.identity)
-            self._embedder, self._generation, self._read_at = embedder, live, asyncio.get_running_loop().time()
-            if not live.fits(embedder.identity):
-                raise _differs(embedder.identity, live)
-            self._absence = None
-            return
+                _say_choice(embedder.identity, refused)
+            return embedder, live
         raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
 
     async def _live_generation(self) -> Generation | None:
         now = asyncio.get_running_loop().time()
         if now - self._read_at > GENERATION_MAX_AGE_S:
-            self._read_at = now
             self._generation = await queries.fetch_live_generation(self._db)
+            self._read_at = now
         return self._generation
 
-    def _note_absence(self, error: EmbedderUnavailable) -> None:
-        if self._absence is None or self._absence.reason != error.reason:
-            log.warning("embedder.absent", reason=error.reason, detail=error.detail)
-            since = datetime.now(UTC) if self._absence is None else self._absence.since
-            self._absence = Absence(error.reason, since, error.detail)
+    def _note_presence(self) -> None:
+        if self._absence is not None and self._absence.reason != "starting":
+            log.info("embedder.back", reason=self._absence.reason, since=self._absence.since.isoformat())
+        self._absence = None
+
+
+def _say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:
+    """Say which model the first generation is made for; loudly when a better candidate was not there."""
+    fields = {"provider": identity.provider, "model": identity.model}
+    if refused is None:
+        log.info("embedder.chosen", **fields)
+    else:
+        log.warning("embedder.chosen", **fields, instead_because=refused.detail, reason=refused.reason)
 
 
 def _differs(identity: Identity, generation: Generation | None) -> EmbedderUnavailable:

@@ -1,7 +1,6 @@
 """What embedding works with: generations, claimed tasks, passages, and what a step came to."""
 
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 
@@ -58,6 +57,7 @@ class ClaimedTask(msgspec.Struct):
     created_at: datetime
     settled: bool
     twin: int | None
+    twin_coverage: float | None
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -96,4 +96,3 @@ class Outcome(msgspec.Struct, kw_only=True):
     superseded: int = 0
     retried: int = 0
     discarded: int = 0
-    lease: UUID | None = None

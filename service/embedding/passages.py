@@ -3,12 +3,12 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.embedding.model import Generation, Passage
 
 LEAD_SHARE = 0.5
-"""A lead longer than this share of a passage is not repeated: it would leave no room for the text."""
+"""The most of a passage that its lead may take; a longer one is shortened, or it would leave no room for the text."""
 MARGIN = 4
 """Tokens kept free: joining lead and text can make a few tokens more than both have apart."""
 LOOK_BACK = 0.4
@@ -27,6 +27,14 @@ class Tokenizer(Protocol):
         """The character span of each token of the text itself, in order."""
 
 
+class _Window(NamedTuple):
+    """Tokens `first` to `last`, the latter not included; `sentence`: a sentence ends there, so nothing is repeated."""
+
+    first: int
+    last: int
+    sentence: bool
+
+
 def lead_of(title: str, company: str, location: str | None) -> str:
     """The line that leads every passage: without it a passage from the middle of a text belongs to no job."""
     return f"{title}\n{company}, {location}" if location else f"{title}\n{company}"
@@ -35,50 +43,102 @@ def lead_of(title: str, company: str, location: str | None) -> str:
 def split(
     title: str, company: str, location: str | None, body: str | None, *, generation: Generation, tokenizer: Tokenizer
 ) -> list[Passage]:
-    """The passages of a posting, in order, each within the generation's limit once its template is applied."""
+    """The passages of a posting, in order, each within the generation's limit once its template is applied.
+
+    `start` and `end` of a passage are characters of the body. A lead that takes more than half of a passage is part of
+    the text to be split, and its beginning leads the passages.
+    """
     lead = lead_of(title, company, location)
     limit = generation.passage_tokens
     whole = f"{lead}\n{body}" if body else lead
     if tokenizer.count_tokens(whole) <= limit:
         return [Passage(whole, 0, len(body or ""))]
-    if tokenizer.count_tokens(lead) > limit * LEAD_SHARE:
-        return _windows("", whole, len(whole) - len(body or ""), generation, tokenizer)
-    return _windows(lead + "\n", body or "", 0, generation, tokenizer)
+    most = int(limit * LEAD_SHARE)
+    if tokenizer.count_tokens(lead) <= most:
+        return _Splitter(lead + "\n", body or "", 0, generation, tokenizer).passages()
+    shortened = _shorten(lead, most, tokenizer) + "\n"
+    return _Splitter(shortened, whole, len(whole) - len(body or ""), generation, tokenizer).passages()
 
 
-def _windows(lead: str, text: str, offset: int, generation: Generation, tokenizer: Tokenizer) -> list[Passage]:
+def _shorten(lead: str, most: int, tokenizer: Tokenizer) -> str:
+    """As much of the lead's beginning as takes `most` tokens."""
+    spans = tokenizer.token_offsets(lead)
+    kept = min(len(spans), max(1, most - tokenizer.count_tokens("")))
+    while kept > 1 and tokenizer.count_tokens(lead[: spans[kept - 1][1]]) > most:
+        kept -= 1
+    return lead[: spans[kept - 1][1]]
+
+
+class _Splitter:
     """Windows over `text`, whose first `offset` characters come before the body."""
-    limit = generation.passage_tokens
-    room = max(1, limit - tokenizer.count_tokens(lead) - MARGIN)
-    spans = tokenizer.token_offsets(text)
-    breaks = [found.end() for found in _SENTENCE_END.finditer(text)]
-    made, first = [], 0
-    while first < len(spans):
-        last = _last_token(spans, breaks, first, room)
-        while last > first + 1 and tokenizer.count_tokens(lead + _piece(text, spans, first, last)) > limit:
-            last -= max(1, (last - first) // 10)
-        start, end = spans[first][0], spans[last - 1][1]
-        made.append(Passage(lead + text[start:end], max(0, start - offset), max(0, end - offset)))
-        if last >= len(spans):
-            break
-        first = max(first + 1, last - min(generation.passage_overlap, room // 4))
-    return made
 
+    def __init__(self, lead: str, text: str, offset: int, generation: Generation, tokenizer: Tokenizer) -> None:
+        self._lead = lead
+        self._text = text
+        self._offset = offset
+        self._limit = generation.passage_tokens
+        self._tokenizer = tokenizer
+        self._room = max(1, self._limit - tokenizer.count_tokens(lead) - MARGIN)
+        self._overlap = min(generation.passage_overlap, self._room // 4)
+        self._spans = tokenizer.token_offsets(text)
+        self._breaks = [found.end() for found in _SENTENCE_END.finditer(text)]
 
-def _piece(text: str, spans: Sequence[tuple[int, int]], first: int, last: int) -> str:
-    return text[spans[first][0] : spans[last - 1][1]]
+    def passages(self) -> list[Passage]:
+        """All of them; every character of the text is in one, those that make no token too."""
+        made, first = [], 0
+        while True:
+            window = self._fitting(first)
+            start, end = self._place(window)
+            made.append(
+                Passage(self._lead + self._text[start:end], max(0, start - self._offset), max(0, end - self._offset))
+            )
+            if window.last >= len(self._spans):
+                return made
+            first = window.last if window.sentence else self._repeat_from(window)
 
+    def _fitting(self, first: int) -> _Window:
+        """The window from `first` on, made smaller until it fits together with the lead."""
+        room = self._room
+        while True:
+            window = self._window(first, room)
+            start, end = self._place(window)
+            size = window.last - first
+            if size <= 1 or self._tokenizer.count_tokens(self._lead + self._text[start:end]) <= self._limit:
+                return window
+            room = size - max(1, size // 10)
 
-def _last_token(spans: Sequence[tuple[int, int]], breaks: Sequence[int], first: int, room: int) -> int:
-    """One past the last token of the window: at a sentence end near the limit, else at the limit."""
-    last = min(len(spans), first + room)
-    if last == len(spans):
-        return last
-    at = bisect_right(breaks, spans[last - 1][1])
-    if at == 0:
-        return last
-    cut = bisect_right([start for start, _ in spans[first:last]], breaks[at - 1] - 1) + first
-    return cut if cut > first + room * (1 - LOOK_BACK) else last
+    def _window(self, first: int, room: int) -> _Window:
+        """At most `room` tokens: up to a sentence end near the limit, else to the end of a word, else to the limit."""
+        last = first + room
+        if last >= len(self._spans):
+            return _Window(first, len(self._spans), sentence=False)
+        least = first + int(room * (1 - LOOK_BACK)) + 1
+        at = bisect_right(self._breaks, self._spans[last][0])
+        if at:
+            starts = [start for start, _ in self._spans[first : last + 1]]
+            cut = first + bisect_right(starts, self._breaks[at - 1] - 1)
+            if cut >= least:
+                return _Window(first, cut, sentence=True)
+        return _Window(first, self._word_start(last, least) or last, sentence=False)
+
+    def _repeat_from(self, window: _Window) -> int:
+        """The token with which the next window begins: some tokens back, at the start of a word if there is one."""
+        back = max(window.first + 1, window.last - self._overlap)
+        return next((token for token in range(back, window.last) if self._begins_word(token)), back)
+
+    def _word_start(self, token: int, least: int) -> int | None:
+        """The last token from `least` to `token` that begins a word."""
+        return next((at for at in range(token, least - 1, -1) if self._begins_word(at)), None)
+
+    def _begins_word(self, token: int) -> bool:
+        start = self._spans[token][0]
+        return start > 0 and self._text[start - 1].isspace()
+
+    def _place(self, window: _Window) -> tuple[int, int]:
+        """The characters of a window: those between its last token and the next are its own, white space aside."""
+        start = self._spans[window.first][0] if window.first else 0
+        end = self._spans[window.last][0] if window.last < len(self._spans) else len(self._text)
+        return start, max(start + len(self._text[start:end].rstrip()), start)
 
 
 def coverage(passages: Sequence[Passage], body: str | None) -> float:

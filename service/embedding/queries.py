@@ -11,9 +11,9 @@ from service.embedding.model import Backlog, ClaimedTask, Generation, TermStatAg
 
 @statement
 async def claim_tasks(
-    db: Db, *, generation: int, lease: UUID, now: datetime, leased_until: datetime, most: int
+    db: Db, *, generation: int, lease: UUID, now: datetime, leased_until: datetime, most: int, most_bytes: int
 ) -> list[ClaimedTask]:
-    """Take due tasks under a lease, oldest first."""
+    """Take due tasks under a lease, oldest first: at most so many, and no more once they hold so much text."""
 
 
 @statement
@@ -63,28 +63,23 @@ async def settle_tasks(
 
 
 @statement
-async def drop_settled(db: Db, *, generation: int, lease: UUID, job_ids: list[int]) -> None:
-    """Take away tasks of postings whose current text is embedded already."""
+async def drop_settled(db: Db, *, generation: int, lease: UUID, job_ids: list[int]) -> list[int]:
+    """Take away tasks of postings whose current text is embedded already; those postings."""
 
 
 @statement
-async def retry_tasks(db: Db, *, lease: UUID, job_ids: list[int], due_at: datetime, reason: str | None) -> None:
-    """Give tasks back, to be tried again at a time; without a reason it was no attempt."""
+async def retry_tasks(db: Db, *, lease: UUID, due_at: datetime, reason: str | None) -> list[int]:
+    """Give back all that is under a lease, to be tried again at a time; without a reason it was no attempt."""
 
 
 @statement
-async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str], now: datetime) -> None:
-    """Set tasks aside, each with its reason."""
+async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str], now: datetime) -> list[int]:
+    """Set tasks aside, each with its reason; the postings of those still under the lease."""
 
 
 @statement
 async def fetch_backlog(db: Db, *, now: datetime) -> Backlog:
     """How far the embedding is behind."""
-
-
-@statement
-async def next_due(db: Db) -> datetime | None:
-    """When the next task falls due or its lease lapses."""
 
 
 @statement

@@ -1,28 +1,34 @@
 """Brings postings and their vectors together: one step claims tasks, embeds outside any transaction, and stores."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from service.db import Connection, Database, half_vector
-from service.embedder import Embedder, Vector
+import msgspec
+
+from service.db import Database
+from service.embedder import PartlyEmbedded
 from service.embedding import queries
+from service.embedding.batch import RETRY_S, Batch
 from service.embedding.domain import LiveEmbedder
-from service.embedding.model import ClaimedTask, Generation, Outcome, Passage
-from service.embedding.passages import coverage, split
-from service.errors import EmbedderUnavailable, TextRefused
+from service.embedding.model import ClaimedTask, Generation, Outcome
+from service.embedding.pace import Pace
+from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.telemetry.logs import get_logger
-from service.telemetry.stages import current_trace_id
+from service.telemetry.record import Record
+from service.telemetry.stages import link, observe_backlog, stage, task_record
 
 log = get_logger(__name__)
 
 LEASE_S = 30
-RENEW_EVERY_S = 10
+RENEW_EVERY_S = 10.0
+GIVE_BACK_S = 3.0
 BATCH = 64
 IDLE_S = 0.5
-RETRY_S = (1, 5, 15, 60)
+BACKLOG_EVERY_S = 15.0
 TERM_STAT_EVERY_S = 15.0
 TERM_STAT_MAX_AGE = timedelta(hours=1)
 TERM_STAT_DRIFT = 0.1
@@ -31,60 +37,95 @@ TERM_STAT_DRIFT = 0.1
 class Worker:
     """The embedding worker of one process; any number may share a database."""
 
-    def __init__(self, db: Database, live: LiveEmbedder, *, batch: int = BATCH) -> None:
+    def __init__(
+        self, db: Database, live: LiveEmbedder, *, batch: int = BATCH, renew_every_s: float = RENEW_EVERY_S
+    ) -> None:
         self._db = db
         self._live = live
         self._batch = batch
+        self._renew_every_s = renew_every_s
+        self._pace = Pace()
 
     async def run_once(self) -> float:
-        """One step, as the loop calls it: at once again while tasks are found."""
+        """One step, as the loop calls it: at once again while tasks are found.
+
+        While the embedder is away nothing is claimed: its own loop finds out when it is back.
+        """
+        if (absence := self._live.absence) is not None:
+            log.debug("embed.waiting", reason=absence.reason)
+            return RETRY_S[0]
         try:
             outcome = await self.step()
         except EmbedderUnavailable as error:
             log.debug("embed.waiting", reason=error.reason)
+            return RETRY_S[0]
+        if outcome.claimed and outcome.retried == outcome.claimed:
             return RETRY_S[0]
         return 0.0 if outcome.claimed else IDLE_S
 
     async def step(self) -> Outcome:
         """Claim, embed, store. Raises EmbedderUnavailable before anything is claimed when there is no embedder."""
         embedder, generation = await self._live.ready()
-        outcome = Outcome(lease=uuid4())
-        tasks = await self._claim(generation, outcome)
-        if not tasks:
-            return outcome
-        try:
-            async with self._renewing(_lease(outcome)):
-                await self._work(embedder, generation, tasks, outcome)
-        except EmbedderUnavailable as error:
-            await self._give_back(tasks, outcome, error)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(tasks, outcome, None))
-            raise
-        log.info(
-            "embed.batch", **{name: getattr(outcome, name) for name in Outcome.__struct_fields__ if name != "lease"}
-        )
-        return outcome
+        batch = Batch(self._db, embedder, generation, self._live.require_unchanged)
+        with task_record(
+            "process embed_queue",
+            kind="consumer",
+            event="embed.batch",
+            messaging_system="postgresql",
+            messaging_operation_type="process",
+            jobsense_embedding_model=generation.model,
+            jobsense_embedding_model_digest=generation.digest,
+        ) as record:
+            try:
+                await self._run(batch, generation)
+            except EmbedderUnavailable as error:
+                if not (isinstance(error, PartlyEmbedded) and error.finished):
+                    self._live.note_absence(error)
+                await self._give_back(batch, error)
+            except BaseException as error:
+                await self._give_back(batch, error)
+                raise
+            finally:
+                _note(record, batch.outcome)
+        return batch.outcome
 
-    async def _claim(self, generation: Generation, outcome: Outcome) -> list[ClaimedTask]:
+    async def _run(self, batch: Batch, generation: Generation) -> None:
+        tasks = await self._claim(batch, generation)
+        if tasks:
+            started = time.perf_counter()
+            async with self._renewing(batch.lease):
+                await batch.work(tasks)
+            self._pace.learn(batch.embedded_bytes, time.perf_counter() - started)
+
+    async def _claim(self, batch: Batch, generation: Generation) -> list[ClaimedTask]:
         now = datetime.now(UTC)
-        tasks = await queries.claim_tasks(
-            self._db,
-            generation=generation.id,
-            lease=_lease(outcome),
-            now=now,
-            leased_until=now + timedelta(seconds=LEASE_S),
-            most=self._batch,
-        )
-        outcome.claimed = len(tasks)
+        with stage("poll_tasks") as polled:
+            tasks = await queries.claim_tasks(
+                self._db,
+                generation=generation.id,
+                lease=batch.lease,
+                now=now,
+                leased_until=now + timedelta(seconds=LEASE_S),
+                most=self._batch,
+                most_bytes=self._pace.claim_bytes,
+            )
+            polled.set(messaging_batch_message_count=len(tasks))
+        for task in tasks:
+            if task.traceparent is not None:
+                link(task.traceparent, messaging_message_id=str(task.job_id))
+        batch.outcome.claimed = len(tasks)
         return tasks
 
     @asynccontextmanager
     async def _renewing(self, lease: UUID) -> AsyncIterator[None]:
         async def renew() -> None:
             while True:
-                await asyncio.sleep(RENEW_EVERY_S)
+                await asyncio.sleep(self._renew_every_s)
                 until = datetime.now(UTC) + timedelta(seconds=LEASE_S)
-                await queries.renew_lease(self._db, lease=lease, leased_until=until)
+                try:
+                    await queries.renew_lease(self._db, lease=lease, leased_until=until)
+                except DatabaseUnavailable as error:
+                    log.warning("embed.lease_not_renewed", reason=error.reason)
 
         renewal = asyncio.create_task(renew(), name="renew-lease")
         try:
@@ -93,110 +134,18 @@ class Worker:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
 
-    async def _work(
-        self, embedder: Embedder, generation: Generation, tasks: Sequence[ClaimedTask], outcome: Outcome
-    ) -> None:
-        settled = [task for task in tasks if task.settled]
-        copied = [task for task in tasks if not task.settled and task.twin is not None]
-        fresh = [task for task in tasks if not task.settled and task.twin is None]
-        if settled:
-            await queries.drop_settled(
-                self._db, generation=generation.id, lease=_lease(outcome), job_ids=[task.job_id for task in settled]
-            )
-            outcome.settled = len(settled)
-        if copied:
-            await self._copy(generation, copied, outcome)
-        if fresh:
-            await self._embed(embedder, generation, fresh, outcome)
+    async def _give_back(self, batch: Batch, error: BaseException) -> None:
+        """Return the tasks, whatever ends this step; what cannot be returned is free again when its lease lapses."""
+        try:
+            await asyncio.shield(asyncio.wait_for(batch.give_back(error), GIVE_BACK_S))
+        except (DatabaseUnavailable, TimeoutError) as failure:
+            log.warning("embed.not_given_back", tasks=batch.outcome.claimed, error=repr(failure))
 
-    async def _embed(
-        self, embedder: Embedder, generation: Generation, tasks: Sequence[ClaimedTask], outcome: Outcome
-    ) -> None:
-        passages = await asyncio.to_thread(_split_all, tasks, generation, embedder)
-        texts = list(dict.fromkeys(passage.text for made in passages.values() for passage in made))
-        outcome.texts = len(texts)
-        vectors = dict(zip(texts, await embedder.embed_documents(texts), strict=True))
-        refused = {
-            task.job_id: str(bad[0])
-            for task in tasks
-            if (bad := [v for p in passages[task.job_id] if isinstance(v := vectors[p.text], TextRefused)])
-        }
-        if refused:
-            await queries.discard_tasks(
-                self._db,
-                lease=_lease(outcome),
-                job_ids=list(refused),
-                reasons=list(refused.values()),
-                now=datetime.now(UTC),
-            )
-            outcome.discarded = len(refused)
-        good = {text: vector for text, vector in vectors.items() if not isinstance(vector, TextRefused)}
-        whole = [task for task in tasks if task.job_id not in refused]
-        if whole:
-            await self._store(generation, whole, passages, good, outcome)
-
-    async def _store(
-        self,
-        generation: Generation,
-        tasks: Sequence[ClaimedTask],
-        passages: Mapping[int, Sequence[Passage]],
-        vectors: Mapping[str, Vector],
-        outcome: Outcome,
-    ) -> None:
-        async with self._db.transaction() as connection:
-            tasks = await _lock_unchanged(connection, tasks, outcome)
-            rows = [(task.job_id, no, p) for task in tasks for no, p in enumerate(passages[task.job_id])]
-            await queries.store_passages(
-                connection,
-                generation=generation.id,
-                replaced=[task.job_id for task in tasks],
-                job_id=[job_id for job_id, _, _ in rows],
-                passage_no=[no for _, no, _ in rows],
-                body_start=[passage.start for _, _, passage in rows],
-                body_end=[passage.end for _, _, passage in rows],
-                embedding=[half_vector(vectors[passage.text]) for _, _, passage in rows],
-            )
-            covered = {task.job_id: coverage(passages[task.job_id], task.body) for task in tasks}
-            counts = {task.job_id: len(passages[task.job_id]) for task in tasks}
-            await _settle(connection, generation, tasks, counts, covered, outcome)
-        outcome.stored += len(tasks)
-
-    async def _copy(self, generation: Generation, tasks: Sequence[ClaimedTask], outcome: Outcome) -> None:
-        async with self._db.transaction() as connection:
-            tasks = await _lock_unchanged(connection, tasks, outcome)
-            counts = {
-                task.job_id: await queries.copy_passages(
-                    connection,
-                    generation=generation.id,
-                    twin=task.twin or 0,
-                    job_id=task.job_id,
-                    text_hash=task.text_hash,
-                )
-                for task in tasks
-            }
-            done = [task for task in tasks if counts[task.job_id]]
-            await _settle(connection, generation, done, counts, dict.fromkeys(counts, 1.0), outcome)
-            lost = [task.job_id for task in tasks if not counts[task.job_id]]
-            if lost:  # the twin changed between claim and copy: embed it ourselves next time
-                await queries.retry_tasks(
-                    connection, lease=_lease(outcome), job_ids=lost, due_at=datetime.now(UTC), reason=None
-                )
-        outcome.copied += len(done)
-        outcome.retried += len(lost)
-
-    async def _give_back(
-        self, tasks: Sequence[ClaimedTask], outcome: Outcome, error: EmbedderUnavailable | None
-    ) -> None:
-        attempts = min(task.attempts for task in tasks)
-        wait_s = 0 if error is None else RETRY_S[min(attempts, len(RETRY_S)) - 1]
-        await queries.retry_tasks(
-            self._db,
-            lease=_lease(outcome),
-            job_ids=[task.job_id for task in tasks],
-            due_at=datetime.now(UTC) + timedelta(seconds=wait_s),
-            reason=None if error is None else error.reason,
-        )
-        outcome.retried = len(tasks)
+    async def watch_backlog(self) -> float:
+        """Read the depth of the queue into the metrics; the step of a loop of its own."""
+        backlog = await queries.fetch_backlog(self._db, now=datetime.now(UTC))
+        observe_backlog(waiting=backlog.waiting, failed=backlog.failed, oldest_age_s=backlog.oldest_age_s)
+        return BACKLOG_EVERY_S
 
     async def keep_term_stat(self) -> float:
         """Refresh the word statistics when the postings have drifted from them; the step of a loop of its own."""
@@ -208,51 +157,16 @@ class Worker:
         return TERM_STAT_EVERY_S
 
 
-def _lease(outcome: Outcome) -> UUID:
-    if outcome.lease is None:
-        raise AssertionError("every step has a lease")
-    return outcome.lease
-
-
-def _split_all(tasks: Sequence[ClaimedTask], generation: Generation, embedder: Embedder) -> dict[int, list[Passage]]:
-    return {
-        task.job_id: split(
-            task.title, task.company, task.location, task.body, generation=generation, tokenizer=embedder
-        )
-        for task in tasks
-    }
-
-
-async def _lock_unchanged(connection: Connection, tasks: Sequence[ClaimedTask], outcome: Outcome) -> list[ClaimedTask]:
-    """Those whose text is still the one that was embedded; the others have a new task already."""
-    still = set(
-        await queries.lock_unchanged(
-            connection,
-            lease=_lease(outcome),
-            job_ids=[task.job_id for task in tasks],
-            text_hashes=[task.text_hash for task in tasks],
-        )
+def _note(record: Record, outcome: Outcome) -> None:
+    """Put what came of a step on its span and its log line; a step that found nothing leaves neither."""
+    if not outcome.claimed:
+        record.discard()
+    record.annotate(
+        {
+            "messaging_batch_message_count": outcome.claimed,
+            "jobsense_embed_ok": outcome.stored + outcome.copied + outcome.settled,
+            "jobsense_embed_retried": outcome.retried,
+            "jobsense_embed_failed": outcome.discarded,
+        }
     )
-    outcome.superseded += len(tasks) - len(still)
-    return [task for task in tasks if task.job_id in still]
-
-
-async def _settle(
-    connection: Connection,
-    generation: Generation,
-    tasks: Sequence[ClaimedTask],
-    passages: Mapping[int, int],
-    coverages: Mapping[int, float],
-    outcome: Outcome,
-) -> None:
-    await queries.settle_tasks(
-        connection,
-        generation=generation.id,
-        lease=_lease(outcome),
-        job_ids=[task.job_id for task in tasks],
-        text_hashes=[task.text_hash for task in tasks],
-        passages=[passages[task.job_id] for task in tasks],
-        coverages=[coverages[task.job_id] for task in tasks],
-        now=datetime.now(UTC),
-        trace_id=current_trace_id() or None,
-    )
+    record.fields.update(msgspec.structs.asdict(outcome))

@@ -1,5 +1,8 @@
 """Takes in a file of postings in bounded memory: cleaned, stored once, and what is refused written down."""
 
+import asyncio
+import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -10,6 +13,7 @@ import msgspec
 
 from service.errors import FieldError, OperatorError
 from service.ingest.cleaning import clean
+from service.ingest.fields import show
 from service.ingest.mapping import FieldMap, map_row
 from service.ingest.model import Cleaned, SourceRow
 from service.ingest.reader import read_rows
@@ -18,6 +22,11 @@ from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare
 
 BATCH = 500
+BATCH_CHARS = 4_000_000
+"""Rows, and characters of descriptions, that are held at once."""
+
+UNREAD_CHARS = 2000
+"""How much of a raw value is kept beside a posting, or shown in the rejects file."""
 
 Progress = Callable[["Report", int], None]
 """Called after each batch with the counts so far and the bytes of the input that are read."""
@@ -64,51 +73,91 @@ class Rejects:
         except OSError as fault:
             raise OperatorError(f"cannot write the rejects to {self.path}: {fault.strerror}") from fault
 
-    def close(self) -> None:
-        """Finish the file; without refusals, take away the one of an earlier run."""
-        if self._file is not None:
-            self._file.close()
-        else:
-            self.path.unlink(missing_ok=True)
+    def close(self, *, complete: bool) -> None:
+        """Finish the file; after a complete run without refusals, take away the one of an earlier run."""
+        try:
+            if self._file is not None:
+                self._file.close()
+            elif complete:
+                self.path.unlink(missing_ok=True)
+        except OSError as fault:
+            raise OperatorError(f"cannot write the rejects to {self.path}: {fault.strerror}") from fault
 
 
 class Ingest:
     """One file on its way into a tenant."""
 
-    def __init__(self, jobs: Jobs, tenant_id: int, *, field_map: FieldMap, source: str | None, today: date) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        tenant_id: int,
+        *,
+        field_map: FieldMap,
+        source: str | None,
+        today: date,
+        collected_on: date | None = None,
+    ) -> None:
         self._jobs = jobs
         self._tenant_id = tenant_id
         self._map = field_map
         self._source = source
         self._today = today
+        self._collected_on = collected_on
         self._warnings: Counter[str] = Counter()
         self._refusals: Counter[str] = Counter()
         self.report = Report()
 
     async def run(self, path: str, rejects: Rejects, progress: Progress) -> Report:
-        """Read it to its end; safe to repeat, since a posting that is there already and equal is left alone."""
-        batch: list[NewJob] = []
+        """Read it to its end; safe to repeat, since a posting that is there already and equal is left alone.
+
+        Each batch is one transaction, so that a run that is stopped half-way leaves whole postings, and the next run
+        does the rest.
+        """
+        rows = read_rows(path)
+        complete = False
         try:
-            for row in read_rows(path):
-                self.report.read += 1
-                prepared = self._take(row, rejects)
-                if prepared is not None:
-                    batch.append(prepared)
-                if len(batch) == BATCH:
-                    await self._store(batch)
-                    batch = []
-                    progress(self.report, row.position)
-            await self._store(batch)
+            while (batch := await _in_thread(lambda: self._take_batch(rows, rejects))).rows:
+                if batch.jobs:
+                    for stored in await self._jobs.store(self._tenant_id, batch.jobs):
+                        setattr(self.report, stored.status, getattr(self.report, stored.status) + 1)
+                self._count(batch)
+                progress(self.report, batch.position)
+            complete = True
         finally:
-            rejects.close()
+            rejects.close(complete=complete)
         return self.report
+
+    def _take_batch(self, rows: Iterator[SourceRow], rejects: Rejects) -> "_Batch":
+        """Read and clean rows until there is enough to store at once."""
+        batch, held = _Batch(), 0
+        for row in rows:
+            batch.rows += 1
+            batch.position = row.position
+            prepared = self._take(row, rejects)
+            if prepared is None:
+                batch.refused += 1
+            else:
+                batch.jobs.append(prepared)
+                held += len(prepared.description or "")
+            if batch.rows == BATCH or held > BATCH_CHARS:
+                break
+        return batch
+
+    def _count(self, batch: "_Batch") -> None:
+        self.report.read += batch.rows
+        self.report.refused += batch.refused
+        self.report.warnings = dict(self._warnings)
+        self.report.refusals = dict(self._refusals)
 
     def _take(self, row: SourceRow, rejects: Rejects) -> NewJob | None:
         if row.error is not None:
             self._refuse(rejects, row, [FieldError("unreadable", row.error)])
             return None
         cleaned = clean(
-            map_row(row.values, self._map, self._source), today=self._today, date_order=self._map.date_order
+            map_row(row.values, self._map, self._source),
+            today=self._today,
+            reference=self._collected_on,
+            date_order=self._map.date_order,
         )
         errors = [FieldError(one.code, one.detail, pointer=f"/{one.field}") for one in cleaned.refusals]
         if not errors:
@@ -116,20 +165,50 @@ class Ingest:
             errors = self._jobs.check(job)
             if not errors:
                 self._warnings.update(f"{warning.field}: {warning.code}" for warning in cleaned.warnings)
-                self.report.warnings = dict(self._warnings)
-                return prepare(job, index=row.line, unread={one.field: one.raw for one in cleaned.warnings})
+                unread = {one.field: one.raw[:UNREAD_CHARS] for one in cleaned.warnings}
+                return prepare(job, index=row.line, unread=unread)
         self._refuse(rejects, row, errors)
         return None
 
     def _refuse(self, rejects: Rejects, row: SourceRow, errors: list[FieldError]) -> None:
-        self.report.refused += 1
         self._refusals.update(f"{(error.pointer or '/row').removeprefix('/')}: {error.code}" for error in errors[:1])
-        self.report.refusals = dict(self._refusals)
-        rejects.write(Rejected(row.line, errors, {name: str(value)[:2000] for name, value in row.values.items()}))
+        values = {show(name)[:UNREAD_CHARS]: show(value)[:UNREAD_CHARS] for name, value in row.values.items()}
+        rejects.write(Rejected(row.line, errors, values))
 
-    async def _store(self, batch: list[NewJob]) -> None:
-        for stored in await self._jobs.store(self._tenant_id, batch) if batch else []:
-            setattr(self.report, stored.status, getattr(self.report, stored.status) + 1)
+
+class _Batch(msgspec.Struct):
+    """What was read and cleaned, and is not stored yet."""
+
+    jobs: list[NewJob] = []
+    rows: int = 0
+    refused: int = 0
+    position: int = 0
+
+
+async def _in_thread(work: Callable[[], _Batch]) -> _Batch:
+    """Run in a daemon thread: a terminal or a pipe may give nothing for long, and stopping must not wait for it."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_Batch] = loop.create_future()
+
+    def settle(batch: _Batch | None, fault: BaseException | None) -> None:
+        if future.done():
+            return
+        if batch is None:
+            future.set_exception(fault or AssertionError("work answers or raises"))
+        else:
+            future.set_result(batch)
+
+    def run() -> None:
+        batch, fault = None, None
+        try:
+            batch = work()
+        except Exception as error:  # noqa: BLE001 - it is raised again where the result is awaited
+            fault = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, batch, fault)
+
+    threading.Thread(target=run, name="read-rows", daemon=True).start()
+    return await future
 
 
 def _plain(cleaned: Cleaned) -> dict[str, object]:

@@ -40,12 +40,14 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill `buffer` from the stream."""
+        """Fill `buffer` from the stream, whole unless it ends: a pipe gives pieces too small to tell a format from."""
+        filled = 0
         with memoryview(buffer) as view:
-            piece = self._stream.read(len(view))
-            view[: len(piece)] = piece
-        self.consumed += len(piece)
-        return len(piece)
+            while filled < len(view) and (piece := self._stream.read(len(view) - filled)):
+                view[filled : filled + len(piece)] = piece
+                filled += len(piece)
+        self.consumed += filled
+        return filled
 
 
 def input_bytes(path: str) -> int | None:
@@ -62,14 +64,21 @@ def read_rows(path: str) -> Iterator[SourceRow]:
     neither are read as Windows-1252, as spreadsheets write it. Raises OperatorError if the file cannot be opened.
     """
     try:
-        stream = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - closed below, unless stdin
+        stream = _stdin() if path == "-" else Path(path).open("rb")  # noqa: SIM115 - closed below, unless stdin
     except OSError as fault:
         raise OperatorError(f"cannot read {path}: {fault.strerror}") from fault
     try:
-        yield from _read(cast("BinaryIO", stream), path)
+        yield from _read(stream, path)
     finally:
         if path != "-":
             stream.close()
+
+
+def _stdin() -> BinaryIO:
+    """Standard input without Python's buffer, whose lock a thread that still waits there would hold at the exit."""
+    if sys.stdin is None:
+        raise OperatorError("cannot read -: standard input is closed")
+    return cast("BinaryIO", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
 def _read(stream: BinaryIO, path: str) -> Iterator[SourceRow]:

@@ -8,12 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
-from service.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, decode_rows, takes
-from service.errors import FieldError, Invalid
-from service.jobs.batch import MAX_ROWS, store_rows
+from service.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
+from service.jobs.batch import BatchAnswer, store_rows
 from service.jobs.conditions import is_fresh
 from service.jobs.domain import Jobs
-from service.jobs.model import BatchAnswer, Job, JobInput, JobPatch, ListQuery, Page, Stats
+from service.jobs.model import Job, JobInput, JobPatch, ListQuery, Page, Stats
 from service.problem import problems
 
 JobId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The posting's number.")]
@@ -54,10 +53,7 @@ class JobController(Controller):
 
         A row without external_id is always created; of rows with one key the last wins. NDJSON in gives NDJSON out.
         """
-        rows = decode_rows(body, request.media_type, JobInput)
-        if len(rows) > MAX_ROWS:
-            raise Invalid([FieldError("too_many", f"At most {MAX_ROWS} postings; {len(rows)} were sent", pointer="")])
-        answer = BatchAnswer(await store_rows(jobs, caller_of(request).tenant_id, rows))
+        answer = BatchAnswer(await store_rows(jobs, caller_of(request).tenant_id, body, request.media_type))
         if request.media_type == NDJSON:
             lines: Any = msgspec.json.Encoder().encode_lines(answer.results)
             return Response(lines, media_type=NDJSON)

@@ -1,7 +1,10 @@
 """The rules of postings: what is stored, when a change counts, which page comes next."""
 
+import asyncio
+import re
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -10,19 +13,38 @@ import msgspec
 from service import cursor
 from service.config import Settings
 from service.db import Database, Db, Json
-from service.errors import Conflict, FieldError, Invalid, NotFound
+from service.errors import Conflict, DatabaseUnavailable, FieldError, Invalid, NotFound
 from service.jobs import queries
 from service.jobs.conditions import require_match
 from service.jobs.currencies import CURRENCIES
-from service.jobs.model import Filters, Job, JobInput, JobPatch, JobRow, NewJob, Page, State, Stats, Status, Stored
+from service.jobs.fields import moment_errors
+from service.jobs.model import (
+    Filters,
+    Job,
+    JobInput,
+    JobPatch,
+    JobRow,
+    NewJob,
+    Page,
+    Position,
+    State,
+    Stats,
+    Status,
+    Stored,
+)
 from service.jobs.prepare import fold, prepare
-from service.telemetry.stages import outbound_headers
+from service.telemetry.stages import count, outbound_headers
 
 LOCATIONS_IN_STATS = 50
 SOURCES_IN_STATS = 1000
 STATS_MAX_AGE_S = 60.0
+MOST_LOOKS = 5
+"""Times that a posting may be deleted and stored anew by others while one statement looks for it."""
 
 FIELDS = JobInput.__struct_fields__
+
+_REPEATED_NOT = re.compile(r'-(?=[^\w"]*-)')
+"""A minus before another: PostgreSQL keeps each "not not ..." on a stack, which a row of them overflows."""
 
 
 def now_utc() -> datetime:
@@ -37,6 +59,7 @@ class Jobs:
         self._db = db
         self._settings = settings
         self._stats: dict[int, tuple[float, Stats]] = {}
+        self._counting: dict[int, asyncio.Lock] = {}
 
     def check(self, job: JobInput) -> list[FieldError]:
         """What the types of a posting cannot say: accepted sources, known currencies, ends of pay in order."""
@@ -49,17 +72,18 @@ class Jobs:
             errors.append(FieldError("unknown_currency", detail, pointer="/currency"))
         if job.salary_min is not None and job.salary_max is not None and job.salary_min > job.salary_max:
             errors.append(FieldError("salary_out_of_order", "salary_min is above salary_max", pointer="/salary_min"))
-        return errors
+        return errors + moment_errors(job, "posted_at", "expires_at")
 
     async def create(self, tenant_id: int, job: JobInput) -> Job:
         """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken."""
         if errors := self.check(job):
             raise Invalid(errors)
-        now = now_utc()
-        (stored,) = await _upsert(self._db, tenant_id, [prepare(job)], replace=False, now=now)
+        now, new = now_utc(), prepare(job)
+        (stored,) = await _upsert(self._db, tenant_id, [new], replace=False, now=now)
         if stored.status != "created":
             raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
-        return _fresh(stored, job, now)
+        count("jobsense_ingest_jobs_total", stored.status)
+        return _fresh(stored, new, now)
 
     async def store(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
         """Upsert a batch in one transaction, in the order given: a later row of a key replaces an earlier one.
@@ -81,6 +105,8 @@ class Jobs:
             repeated: Status = "unchanged" if before == job.content_hash else "updated"
             results.append(Stored(job.index, final.job_id, final.status if before is None else repeated, final.version))
             previous[_key(job)] = job.content_hash
+        for status, number in Counter(result.status for result in results).items():
+            count("jobsense_ingest_jobs_total", status, by=number)
         return results
 
     async def fetch(self, tenant_id: int, job_id: int) -> Job:
@@ -91,20 +117,16 @@ class Jobs:
         self, tenant_id: int, filters: Filters, *, keyword: str | None, after: str | None, limit: int
     ) -> Page:
         """A page of postings, the last received first; `after` is the cursor of the page before."""
-        query = (tenant_id, filters, keyword)
-        before = None if after is None else cursor.decode(after, query, int)
+        words = None if keyword is None else _REPEATED_NOT.sub("", keyword)
+        passing = folded(filters)
+        query = (tenant_id, passing, words)
+        before = None if after is None else cursor.decode(after, query, Position).id
         rows = await queries.list_jobs(
-            self._db,
-            tenant_id=tenant_id,
-            before=before,
-            keyword=keyword,
-            now=now_utc(),
-            count=limit + 1,
-            **folded(filters),
+            self._db, tenant_id=tenant_id, before=before, keyword=words, now=now_utc(), count=limit + 1, **passing
         )
         page = rows[:limit]
         more = len(rows) > limit
-        return Page([row.job() for row in page], cursor.encode(query, page[-1].id) if more else None)
+        return Page([row.job() for row in page], cursor.encode(query, Position(page[-1].id)) if more else None)
 
     async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, if_match: str | None) -> Job:
         """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
@@ -113,10 +135,13 @@ class Jobs:
             old = JobInput(**{name: getattr(row, name) for name in FIELDS})
             given = {name: value for name in FIELDS if (value := getattr(patch, name)) is not msgspec.UNSET}
             new = msgspec.structs.replace(old, **given)
-            if errors := self.check(new) if new != old else []:
-                raise Invalid(errors)
             if new == old:
+                count("jobsense_ingest_jobs_total", "unchanged")
                 return row.job()
+            # A source that is accepted no longer stands in the way of other changes to what it brought.
+            kept = () if new.source != old.source else ("/source",)
+            if errors := [error for error in self.check(new) if error.pointer not in kept]:
+                raise Invalid(errors)
             await queries.update_job(
                 connection,
                 tenant_id=tenant_id,
@@ -127,7 +152,9 @@ class Jobs:
             )
             if new.source != old.source or new.posted_at != old.posted_at:
                 await queries.refresh_copies(connection, job_ids=[job_id])
-            return await _fetch(connection, tenant_id, job_id)
+            changed = await _fetch(connection, tenant_id, job_id)
+        count("jobsense_ingest_jobs_total", "updated")
+        return changed
 
     async def delete(self, tenant_id: int, job_id: int, *, if_match: str | None) -> None:
         """Delete a posting and all that belongs to it; raises NotFound, PreconditionFailed."""
@@ -139,10 +166,12 @@ class Jobs:
 
     async def cached_stats(self, tenant_id: int) -> Stats:
         """Counts over a tenant's postings, up to a minute old."""
-        kept = self._stats.get(tenant_id)
-        if kept is None or kept[0] < time.monotonic():
-            kept = (time.monotonic() + STATS_MAX_AGE_S, await self.stats(tenant_id))
-            self._stats[tenant_id] = kept
+        # One count at a time for a tenant: whoever waited for another's finds it fresh.
+        async with self._counting.setdefault(tenant_id, asyncio.Lock()):
+            kept = self._stats.get(tenant_id)
+            if kept is None or kept[0] <= time.monotonic():
+                kept = (time.monotonic() + STATS_MAX_AGE_S, await self.stats(tenant_id))
+                self._stats[tenant_id] = kept
         return kept[1]
 
     async def stats(self, tenant_id: int) -> Stats:
@@ -156,20 +185,28 @@ class Jobs:
 
 
 def folded(filters: Filters) -> dict[str, Any]:
-    """The filters as parameters of the statements that apply them."""
+    """The filters as parameters of the statements that apply them; equal ones for filters that let through the same."""
     return {
-        "source": filters.source,
-        "company": None if filters.company is None else tuple(fold(name) for name in filters.company),
+        "source": _as_set(filters.source),
+        "company": None if filters.company is None else _as_set(fold(name) for name in filters.company),
         "location": None if filters.location is None else fold(filters.location),
         "remote": filters.remote,
-        "employment_type": filters.employment_type,
-        "posted_after": filters.posted_after,
-        "posted_before": filters.posted_before,
+        "employment_type": _as_set(filters.employment_type),
+        "posted_after": _in_utc(filters.posted_after),
+        "posted_before": _in_utc(filters.posted_before),
         "active": filters.active,
     }
 
 
-def _fresh(stored: Stored, job: JobInput, now: datetime) -> Job:
+def _as_set(values: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(sorted(set(values)))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _fresh(stored: Stored, job: NewJob, now: datetime) -> Job:
     row = JobRow(
         id=stored.job_id,
         version=stored.version,
@@ -209,11 +246,13 @@ async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bo
         }
 
     stored = await once()
-    if len(stored) < len(jobs):
+    for _ in range(MOST_LOOKS):
+        if len(stored) == len(jobs):
+            return [stored[job.index] for job in jobs]
         # A posting that another transaction committed while the statement ran is in its way yet not in its snapshot.
         # The next statement's snapshot has it, and finds every other row unchanged.
         stored = await once() | stored
-    return [stored[job.index] for job in jobs]
+    raise DatabaseUnavailable("others write these postings at the same time; try again", reason="contention")
 
 
 async def _fetch(db: Db, tenant_id: int, job_id: int) -> Job:

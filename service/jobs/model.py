@@ -6,33 +6,23 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Title = Annotated[str, Meta(min_length=2, max_length=200, description="Job title.")]
-Company = Annotated[str, Meta(min_length=1, max_length=200, description="Hiring company, as the board names it.")]
-Source = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
-        description="Board or partner the posting comes from; one of the accepted sources.",
-    ),
-]
-ExternalId = Annotated[
-    str,
-    Meta(min_length=1, max_length=200, description="The source's own identifier; unique for a source within a tenant."),
-]
-Description = Annotated[
-    str, Meta(max_length=100_000, description="Text or HTML; kept as given, embedded and searched as text.")
-]
-Location = Annotated[str, Meta(min_length=1, max_length=500, description="Place of work.")]
-EmploymentType = Annotated[
-    str, Meta(min_length=1, max_length=100, description="For example full_time, part_time, contract, internship.")
-]
-Amount = Annotated[float, Meta(ge=0, le=1e12)]
-Currency = Annotated[
-    str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 code. Pay without one is kept and counts as unpriced.")
-]
-Period = Literal["hour", "day", "week", "month", "year"]
-Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s/]+", description="Address of the posting.")]
-Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
+from service.errors import Invalid
+from service.jobs.fields import (
+    Amount,
+    Company,
+    Currency,
+    Description,
+    EmploymentType,
+    ExternalId,
+    Location,
+    Moment,
+    Period,
+    Source,
+    Title,
+    Url,
+    moment_errors,
+)
+
 State = Literal["pending", "done", "failed"]
 Status = Literal["created", "updated", "unchanged"]
 
@@ -246,6 +236,11 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ) = None
     active: Annotated[bool, Meta(description="true: not expired; false: expired; unset: both.")] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse moments that no calendar has in UTC."""
+        if errors := moment_errors(self, "posted_after", "posted_before"):
+            raise Invalid(errors)
+
     def bare(self) -> "Filters":
         """The filters alone, out of a query that has more."""
         return Filters(**{name: getattr(self, name) for name in Filters.__struct_fields__})
@@ -263,6 +258,12 @@ class ListQuery(Filters, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of a list ended, as its cursor carries it."""
+
+    id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Page(msgspec.Struct):
@@ -286,26 +287,3 @@ class Stats(msgspec.Struct):
     sources: list[Count]
     locations: list[Count]
     embedding: dict[State, int]
-
-
-class BatchResult(msgspec.Struct, omit_defaults=True):
-    """What became of one row of a batch; `errors` only when it was rejected."""
-
-    index: int
-    status: Literal["created", "updated", "unchanged", "rejected"]
-    id: int | None = None
-    errors: list["RowError"] | None = None
-
-
-class RowError(msgspec.Struct, omit_defaults=True):
-    """One failing field of a row; `pointer` (RFC 6901) is relative to the row."""
-
-    code: str
-    detail: str
-    pointer: str | None = None
-
-
-class BatchAnswer(msgspec.Struct):
-    """The results of a batch, in the order of its rows."""
-
-    results: list[BatchResult]

@@ -2,7 +2,9 @@
 
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -20,7 +22,7 @@ def fold(text: str) -> str:
 def prepare(job: JobInput, *, index: int = 0, unread: Mapping[str, str] | None = None) -> NewJob:
     """A checked posting as it is stored; `unread` holds raw values that could not be read, no part of the content."""
     body = to_plain_text(job.description) if job.description else ""
-    fields = {name: getattr(job, name) for name in JobInput.__struct_fields__}
+    fields = {name: _in_utc(getattr(job, name)) for name in JobInput.__struct_fields__}
     return NewJob(
         index=index,
         body=body or None,
@@ -31,6 +33,11 @@ def prepare(job: JobInput, *, index: int = 0, unread: Mapping[str, str] | None =
         text_hash=_hash_text(job, body),
         **fields,
     )
+
+
+def _in_utc(value: Any) -> Any:
+    # One instant is one value, however its offset is written: it is compared by hash and answered as it is stored.
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _hash_text(job: JobInput, body: str) -> str:

@@ -9,6 +9,7 @@ from service.decoding import StrictRequest, takes
 from service.problem import problems
 from service.search.domain import Searcher
 from service.search.model import SearchAnswer, SearchQuery, SearchRequest
+from service.telemetry.stages import annotate
 
 PRIVATE = {"Cache-Control": "private, no-cache"}
 
@@ -30,7 +31,7 @@ class SearchController(Controller):
         share of the text's words that the posting holds, weighted. Scores are 0..1 and comparable in one answer.
         While no vectors can be made it answers by words and says so in mode and degraded.
         """
-        return Response(await searcher.search(caller_of(request).tenant_id, data), headers=PRIVATE)
+        return Response(await _search(searcher, request, data), headers=PRIVATE)
 
     @get(
         opt=takes(query=SearchQuery) | {"scope": "search"},
@@ -40,5 +41,12 @@ class SearchController(Controller):
         self, request: StrictRequest, searcher: NamedDependency[Searcher]
     ) -> Response[SearchAnswer]:
         """Find postings, asked in a URL."""
-        asked = request.query(SearchQuery).as_request()
-        return Response(await searcher.search(caller_of(request).tenant_id, asked), headers=PRIVATE)
+        return Response(await _search(searcher, request, request.query(SearchQuery).as_request()), headers=PRIVATE)
+
+
+async def _search(searcher: Searcher, request: StrictRequest, asked: SearchRequest) -> SearchAnswer:
+    """Search, and leave in the record what its metrics need: the mode, also of a search that fails, and the reason."""
+    annotate(jobsense_search_mode=asked.mode)
+    found = await searcher.search(caller_of(request).tenant_id, asked)
+    annotate(jobsense_search_degraded_reason=found.degraded.reason if found.degraded else None)
+    return found

@@ -125,7 +125,8 @@ class HitRow(JobRow):
         """The same as callers get it."""
         quoted = None
         if self.passage and self.body_start is not None and self.body_end is not None:
-            quoted = PassageHit(self.passage, self.body_start, self.body_end)
+            # A text that was shortened since may end before its old passage does.
+            quoted = PassageHit(self.passage, self.body_start, self.body_start + len(self.passage))
         return Hit(rank, self.score, self.job(), quoted)
 
 

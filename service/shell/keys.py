@@ -5,14 +5,14 @@ import sys
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from service.access import queries
 from service.access.domain import create_key, revoke_key
-from service.access.model import SCOPES
+from service.access.model import SCOPES, KeyListing
 from service.config import read
 from service.shell.running import parts_of, run
+from service.shell.terminal import one_line, printer
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -50,21 +50,20 @@ def create(name: str, tenant: str, scopes: tuple[str, ...]) -> None:
 def list_keys() -> None:
     """List keys, without their secrets (JSON when piped)."""
 
-    async def work() -> list[object]:
+    async def work() -> list[KeyListing]:
         async with parts_of(read()) as parts:
             return list(await queries.list_api_keys(parts.db))
 
-    found = run(work())
+    found: list[KeyListing] = run(work())
     if not sys.stdout.isatty():
         click.echo(msgspec.json.encode(found).decode())
         return
     table = Table("id", "tenant", "name", "scopes", "created", "revoked")
     for key in found:
         revoked = key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else ""
-        table.add_row(
-            key.id, key.tenant, key.name, " ".join(key.scopes), key.created_at.isoformat(timespec="seconds"), revoked
-        )
-    Console().print(table)
+        created = key.created_at.isoformat(timespec="seconds")
+        table.add_row(key.id, key.tenant, one_line(key.name), " ".join(key.scopes), created, revoked)
+    printer().print(table)
 
 
 @keys.command(epilog="Example: jobsense keys revoke 0123456789ab")

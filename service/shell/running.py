@@ -1,46 +1,67 @@
 """What every command that talks to the database needs: settings, logs to standard error, the schema, the parts."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+import msgspec
 
 from service.app import Parts, prepare_schema
 from service.config import Settings
 from service.db import Database
-from service.serve import database, telemetry_of
+from service.serve import STOPPING, database, telemetry_of
+from service.telemetry.lifecycle import Telemetry
 
 COMMAND_POOL = 4
 COMMAND_THREADS = 2
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
+def run(work: Coroutine[Any, Any, Any], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> Any:
     """Run a command's coroutine; SIGTERM and SIGINT cancel it, so that everything it opened is closed."""
 
     async def guarded() -> Any:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             loop.add_signal_handler(number, task.cancel)
         return await task
 
-    return asyncio.run(guarded())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(guarded())
+
+
+def telemetry_of_command(settings: Settings) -> Telemetry:
+    """Logs to standard error, from warnings up unless another level than the usual one is set.
+
+    Who runs a short command waits for its answer; that the database was started and left again is no news to them.
+    """
+    quiet = msgspec.structs.replace(settings, log_level="warning") if settings.log_level == "info" else settings
+    return telemetry_of(quiet, log_stream=sys.stderr.buffer)
 
 
 @asynccontextmanager
-async def parts_of(settings: Settings, *, application: str = "jobsense-command") -> AsyncIterator[Parts]:
-    """The parts of a process on the settings' database; nothing runs in the background yet."""
-    telemetry = telemetry_of(settings, log_stream=sys.stderr.buffer)
+async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts of a short command on the settings' database; nothing runs in the background."""
+    telemetry = telemetry_of_command(settings)
     try:
         async with database(settings) as dsn:
             await prepare_schema(dsn, settings)
-            db = await Database.open(dsn, max_size=COMMAND_POOL, application=application)
-            parts = Parts(db, settings, document_threads=COMMAND_THREADS)
-            try:
+            async with parts_on(settings, dsn, application="jobsense-command") as parts:
                 yield parts
-            finally:
-                await parts.stop()
-                await db.close()
     finally:
         await telemetry.stop()
+
+
+@asynccontextmanager
+async def parts_on(settings: Settings, dsn: str, *, application: str) -> AsyncIterator[Parts]:
+    """The parts of a process on a database that is up to date; nothing runs in the background yet."""
+    db = await Database.open(dsn, max_size=COMMAND_POOL, application=application)
+    try:
+        parts = Parts(db, settings, document_threads=COMMAND_THREADS)
+        try:
+            yield parts
+        finally:
+            await parts.stop()
+    finally:
+        await db.close()

@@ -9,11 +9,12 @@ from litestar import Litestar
 
 from service.app import create_app
 from service.config import Settings, read, shown, variable
+from service.errors import OperatorError
 from service.migrate import Applied, migrate_down, migrate_up
 from service.migrate import status as migration_status
 from service.openapi import document
-from service.serve import database, telemetry_of
-from service.shell.running import run
+from service.serve import database
+from service.shell.running import run, telemetry_of_command
 
 
 @click.group(epilog="Example: jobsense migrate up")
@@ -25,7 +26,7 @@ def migrate() -> None:
 def up() -> None:
     """Apply every migration that is missing."""
     settings = read()
-    telemetry_of(settings, log_stream=sys.stderr.buffer)
+    telemetry_of_command(settings)
 
     async def work() -> None:
         async with database(settings) as dsn:
@@ -41,9 +42,9 @@ def up() -> None:
 def down(to: int, yes: bool) -> None:
     """Take back every migration above a number; what it made is lost."""
     settings = read()
-    telemetry_of(settings, log_stream=sys.stderr.buffer)
-    if not yes:
-        click.confirm(f"Take back every migration above {to}? Data in what they made is lost.", abort=True)
+    telemetry_of_command(settings)
+    if not yes and not _confirmed(f"Take back every migration above {to}? Data in what they made is lost."):
+        raise click.ClickException("nothing was changed")
 
     async def work() -> None:
         async with database(settings) as dsn:
@@ -53,11 +54,17 @@ def down(to: int, yes: bool) -> None:
     run(work())
 
 
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to be asked: give --yes")
+    return click.confirm(question)
+
+
 @migrate.command("status", epilog="Example: jobsense migrate status")
 def show_status() -> None:
     """Show every migration and whether it is applied."""
     settings = read()
-    telemetry_of(settings, log_stream=sys.stderr.buffer)
+    telemetry_of_command(settings)
 
     async def work() -> list[Applied]:
         async with database(settings) as dsn:
@@ -78,12 +85,15 @@ def show_settings() -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead.")
 def write_openapi(out: Path | None) -> None:
     """Write the OpenAPI document."""
-    app: Litestar = create_app(Settings(), "", telemetry_of(read(), log_stream=sys.stderr.buffer))
+    app: Litestar = create_app(Settings(), "", telemetry_of_command(read()))
     text = msgspec.json.format(msgspec.json.encode(document(app)), indent=2).decode() + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OperatorError(f"cannot write {out}: {error.strerror}") from error
 
 
 COMMANDS = (migrate, show_settings, write_openapi)

@@ -2,24 +2,26 @@
 
 import asyncio
 import os
-import signal
+import shlex
+import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from service.access.domain import create_key
+from service.access.domain import Access, create_key
 from service.access.model import SCOPES
 from service.access.queries import ensure_tenant
-from service.app import Parts
-from service.config import Settings, read
+from service.app import Parts, prepare_schema
+from service.config import read
+from service.errors import Unauthenticated
 from service.ingest.domain import read_sample
+from service.jobs.model import Filters
 from service.jobs.prepare import prepare
 from service.sample.generate import POSTINGS
-from service.serve import serve, serve_many
-from service.shell.data import embed_all
-from service.shell.running import parts_of, run
+from service.serve import STOPPING, database, listening, loop_factory, serve, serve_on, telemetry_of
+from service.shell.embedding import embed_all
+from service.shell.progress import Progress
+from service.shell.running import parts_on, run
 
 DEV_KEY = "dev-key"
 QUESTION = "look after sick children"
@@ -28,60 +30,73 @@ QUESTION = "look after sick children"
 @click.command("serve", epilog="Example: JOBSENSE_DATABASE_URL=postgresql://... jobsense serve")
 def serve_command() -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
-    settings = read()
-    asyncio.run(serve_many(settings) if settings.workers > 1 else serve(settings))
+    settings = read(on_terminal=sys.stdout.isatty())
+    # The supervisor of several processes needs Python's own signals, which uvloop keeps to itself.
+    run(serve(settings), loop_factory=loop_factory() if settings.workers == 1 else None)
 
 
 @click.command(epilog="Example: JOBSENSE_DATABASE_URL=postgresql://... jobsense worker")
 def worker() -> None:
     """Embed postings in the background until SIGTERM or Ctrl-C."""
-    settings = read()
+    settings = read(on_terminal=sys.stdout.isatty())
 
     async def work() -> None:
-        async with parts_of(settings, application=f"jobsense-worker:{os.getpid()}") as parts:
-            parts.start(embed=True)
-            await _until_told_to_stop()
+        telemetry = telemetry_of(settings)
+        try:
+            async with database(settings) as dsn:
+                await prepare_schema(dsn, settings)
+                async with parts_on(settings, dsn, application=f"jobsense-worker:{os.getpid()}") as parts:
+                    parts.start(embed=True)
+                    await _until_told_to_stop()
+        finally:
+            await telemetry.stop()
 
-    asyncio.run(work())
+    run(work())
 
 
 async def _until_told_to_stop() -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
 
 
 @click.command(epilog="Example: jobsense dev")
 def dev() -> None:
-    """Run everything on this machine: embedded database, sample postings, embedding, the API.
+    """Run everything on this machine: database, sample postings, embedding, the API.
 
     Prints the address, a key and three curl lines when it is ready. Ctrl-C stops it.
     """
     settings = read()
 
-    async def work() -> str:
-        async with parts_of(settings) as parts:
-            await _load_sample(parts)
-            return await _dev_key(parts, settings.data_dir / DEV_KEY)
+    async def work() -> None:
+        with listening(settings) as sockets:
+            telemetry = telemetry_of(settings, log_stream=sys.stderr.buffer)
+            try:
+                async with database(settings) as dsn:
+                    await prepare_schema(dsn, settings)
+                    async with parts_on(settings, dsn, application="jobsense-command") as parts:
+                        await _load_sample(parts)
+                        key = await _dev_key(parts, settings.data_dir / DEV_KEY)
 
-    key = run(work())
+                    async def announce(base: str) -> None:
+                        click.echo(_welcome(base, key))
 
-    async def announce() -> None:
-        click.echo(_welcome(settings, key), err=True)
+                    await serve_on(settings, telemetry, dsn, sockets, ready=announce)
+            finally:
+                await telemetry.stop()
 
-    asyncio.run(serve(settings, ready=announce))
+    run(work(), loop_factory=loop_factory())
 
 
 async def _load_sample(parts: Parts) -> None:
-    """Store the sample postings once and embed what is not embedded; nothing to do takes a few milliseconds."""
+    """Store the sample postings where there are none at all, and embed what is not embedded yet."""
     tenant_id = await ensure_tenant(parts.db, name="public")
-    jobs = [prepare(job, index=index) for index, job in enumerate(read_sample(POSTINGS))]
-    stored = await parts.jobs.store(tenant_id, jobs)
-    new = sum(one.status == "created" for one in stored)
-    if new:
-        click.echo(f"loaded {new} sample postings", err=True)
-    with Progress(console=Console(stderr=True)) as bar:
+    if not (await parts.jobs.list(tenant_id, Filters(), keyword=None, after=None, limit=1)).items:
+        jobs = [prepare(job, index=index) for index, job in enumerate(read_sample(POSTINGS))]
+        await parts.jobs.store(tenant_id, jobs)
+        click.echo(f"loaded {len(jobs)} sample postings", err=True)
+    with Progress() as bar:
         await embed_all(parts, bar)
 
 
@@ -89,7 +104,12 @@ async def _dev_key(parts: Parts, path: Path) -> str:
     """A key for trying things, kept readable for its owner alone so that the next start prints the same one."""
     kept = await asyncio.to_thread(_read_key, path)
     if kept:
-        return kept
+        try:
+            await Access(parts.db, is_open=False).caller(kept, None)
+        except Unauthenticated:
+            click.echo("the key of the last start is not known to this database; here is a new one", err=True)
+        else:
+            return kept
     key = await create_key(parts.db, tenant="public", name="dev", scopes=SCOPES)
     await asyncio.to_thread(_keep_key, path, key)
     return key
@@ -100,22 +120,25 @@ def _read_key(path: Path) -> str:
 
 
 def _keep_key(path: Path, key: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(key + "\n")
+    made.replace(path)
 
 
-def _welcome(settings: Settings, key: str) -> str:
-    base = f"http://{settings.host}:{settings.port}"
+def _welcome(base: str, key: str) -> str:
     search = '{"text": "' + QUESTION + '", "top_k": 3}'
     job = '{"title": "Solar technician", "company": "Jua Power", "source": "linkedin", "location": "Kisumu"}'
+    headers = f"-H {shlex.quote(f'X-API-Key: {key}')} -H 'Content-Type: application/json'"
     return f"""
 JobSense is ready at {base}   (documentation: {base}/docs)
 key: {key}
 
-curl -s -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '{search}' {base}/api/v1/search
-curl -s -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '{job}' {base}/api/v1/jobs
-curl -s -H 'X-API-Key: {key}' '{base}/api/v1/search?q=fix+panels+on+roofs&top_k=3'
+curl -s {headers} -d {shlex.quote(search)} {base}/api/v1/search
+curl -s {headers} -d {shlex.quote(job)} {base}/api/v1/jobs
+curl -s -H {shlex.quote(f"X-API-Key: {key}")} '{base}/api/v1/search?q=fix+panels+on+roofs&top_k=3'
 
 Ctrl-C stops it."""
 

@@ -169,11 +169,11 @@ class _Exchange:
         """Answer 500, as an application does that has no handler of its own."""
         body = msgspec.json.encode(
             {
-                "type": "about:blank",
-                "title": "Internal Server Error",
+                "type": "urn:jobsense:problem:internal_error",
+                "title": "Something is wrong on our side",
                 "status": _SERVER_ERROR,
                 "detail": "The request could not be served.",
-                "code": "internal",
+                "code": "internal_error",
                 "request_id": self.record.request_id,
                 "trace_id": f"{self.record.trace_id:032x}",
             }
@@ -223,7 +223,7 @@ class _Exchange:
             record.error_type,
             trace_id=f"{record.trace_id:032x}" if record.sampled else "",
         )
-        recorder.search_stages(record)
+        recorder.search_ended(record)
         path: str = self.scope["path"]
         quiet = _is_quiet(path) and not record.error_type
         level = "debug" if quiet else "error" if self.status >= _SERVER_ERROR or record.exception else "info"

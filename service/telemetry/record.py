@@ -35,6 +35,15 @@ class Outputs(Protocol):
     def count_timeout(self) -> None:
         """Take a wait for a connection that was in vain."""
 
+    def count(self, name: str, *labels: str, by: float) -> None:
+        """Take a step of a counter."""
+
+    def searchable(self, seconds: float, record: "Record | None") -> None:
+        """Take the time from writing a posting to finding it by meaning."""
+
+    def backlog_read(self, waiting: int, failed: int, oldest_age_s: float) -> None:
+        """Take the depth of the embedding queue."""
+
     def task_ended(self, record: "Record") -> None:
         """Take a record made by `task_record`."""
 
@@ -51,6 +60,7 @@ class Record:
         "event",
         "events",
         "exception",
+        "fields",
         "kept",
         "kind",
         "links",
@@ -96,6 +106,7 @@ class Record:
         self.next_span_id = 0
         self.kept = True
         self.event = "task.done"
+        self.fields: dict[str, Value] = {}
         self.tracestate = ""
 
     @property

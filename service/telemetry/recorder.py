@@ -61,11 +61,40 @@ class Recorder:
         """Count a wait for a connection that was in vain."""
         self.metrics.count("db_client_connection_timeouts_total")
 
-    def search_stages(self, record: Record) -> None:
-        """Feed the stage histogram when the record is a search."""
-        if mode := record.attributes.get("jobsense.search.mode"):
+    def count(self, name: str, *labels: str, by: float) -> None:
+        """Raise a counter."""
+        self.metrics.count(name, *labels, by=by)
+
+    def search_ended(self, record: Record) -> None:
+        """Feed the metrics of searches when the record is one; `mode` is that asked for if nothing was served."""
+        if mode := str(record.attributes.get("jobsense.search.mode", "")):
             for name, seconds in record.stage_seconds().items():
-                self.metrics.observe("jobsense_search_stage_duration_seconds", seconds, name, str(mode))
+                self.metrics.observe("jobsense_search_stage_duration_seconds", seconds, name, mode)
+            reason = str(record.attributes.get("jobsense.search.degraded_reason", ""))
+            if reason:
+                self.metrics.count("jobsense_degraded_total", reason)
+            failed = "jobsense.search.results" not in record.attributes
+            self.metrics.count("jobsense_search_total", mode, "failed" if failed else "degraded" if reason else "ok")
+
+    def searchable(self, seconds: float, record: Record | None) -> None:
+        """Feed the histogram of freshness."""
+        trace_id = f"{record.trace_id:032x}" if record is not None and record.sampled else ""
+        self.metrics.observe("jobsense_ingest_to_searchable_seconds", seconds, trace_id=trace_id)
+
+    def backlog_read(self, waiting: int, failed: int, oldest_age_s: float) -> None:
+        """Set the gauges of the embedding queue."""
+        self.metrics.put("jobsense_embed_queue_depth", waiting, "waiting")
+        self.metrics.put("jobsense_embed_queue_depth", failed, "failed")
+        self.metrics.put("jobsense_embed_queue_oldest_age_seconds", oldest_age_s)
+
+    def embed_batch(self, record: Record) -> None:
+        """Feed the metrics of a batch of embedding tasks when the record is one."""
+        if record.event != "embed.batch":
+            return
+        self.metrics.observe("jobsense_embed_batch_size", float(record.attributes["messaging.batch.message_count"]))
+        for outcome in ("ok", "retried", "failed"):
+            if tasks := int(record.attributes.get(f"jobsense.embed.{outcome}", 0)):
+                self.metrics.count("jobsense_embed_items_total", outcome, by=tasks)
 
     def task_ended(self, record: Record) -> None:
         """Write the line and the spans of a unit of work outside a request."""
@@ -74,8 +103,9 @@ class Recorder:
             record.sampled = any(linked.sampled for linked, _ in record.links)
         for name, seconds in record.stage_seconds().items():
             record.attributes[f"jobsense.stage.{name}_ms"] = round(seconds * 1000, 3)
+        self.embed_batch(record)
         level = "error" if record.error_type else EVENT_LEVELS[record.event]
-        self.write_line(level, record.event, record, task=record.name)
+        self.write_line(level, record.event, record, task=record.name, **record.fields)
         if self.sink is not None and record.sampled:
             self.sink.export_task(record)
 

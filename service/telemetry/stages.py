@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from service.telemetry.names import SpanKind, StageName, Value
+from service.telemetry.names import ATTRIBUTE_BY_KEY, SpanKind, StageName, Value
 from service.telemetry.record import (
     MAX_LINKS,
     Outputs,
@@ -90,6 +90,33 @@ def observe_pool_timeout() -> None:
     """Count a call that waited for a connection in vain."""
     if (outputs := _outputs(current_record_var.get())) is not None:
         outputs.count_timeout()
+
+
+def count(name: str, *labels: str, by: float = 1) -> None:
+    """Raise a counter of the registry; label values in the registry's order. An unknown name raises KeyError."""
+    if (outputs := _outputs(current_record_var.get())) is not None:
+        outputs.count(name, *labels, by=by)
+
+
+def add_to_stage(**amounts: float) -> None:
+    """Add numbers to attributes of the stage that runs here, such as tokens of one call among several."""
+    if (current := current_stage_var.get()) is not None:
+        for key, amount in amounts.items():
+            before = current.attributes.get(ATTRIBUTE_BY_KEY[key], 0)
+            current.set(**{key: amount + (before if isinstance(before, int | float) else 0)})
+
+
+def observe_searchable(seconds: float) -> None:
+    """Note that a posting can be found by meaning `seconds` after it was written."""
+    record = current_record_var.get()
+    if (outputs := _outputs(record)) is not None:
+        outputs.searchable(seconds, record)
+
+
+def observe_backlog(*, waiting: int, failed: int, oldest_age_s: float) -> None:
+    """Set the gauges of the embedding queue: tasks that wait, tasks set aside, age of the oldest that waits."""
+    if (outputs := default_outputs()) is not None:
+        outputs.backlog_read(waiting, failed, oldest_age_s)
 
 
 def outbound_headers() -> dict[str, str]:

@@ -199,7 +199,7 @@ async def test_tenants_never_meet(jobs: Jobs, worker: Worker, searcher: Searcher
         other = await connection.fetchval("insert into tenant (name) values ('other') returning id")
     await store(jobs, worker, ["Surgeon"])
     for mode in ("hybrid", "semantic", "lexical"):
-        answer = await searcher.search(other, SearchRequest(text="surgeon", mode=mode))  # type: ignore[arg-type] # a Mode
+        answer = await searcher.search(other, SearchRequest(text="surgeon", mode=mode))
         assert answer.total.value == 0
 
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from service.embedder import PartlyEmbedded
 from service.errors import EmbedderUnavailable, TextRefused
 from service.ollama import OllamaEmbedder
-from service.ollama_batches import PartlyEmbedded
 from tests.fake_ollama.clients import opened, quick, started
 from tests.fake_ollama.serve import FakeOllama
 

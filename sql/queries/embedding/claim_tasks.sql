@@ -4,9 +4,10 @@
 -- $2 lease uuid: made by the claimer, the same for all rows of this claim
 -- $3 now timestamptz
 -- $4 leased_until timestamptz
--- $5 most bigint
+-- $5 most bigint: tasks
+-- $6 most_bytes bigint: of text, after which no further task is taken; the first is taken whatever its length
 with due as (
-    select job_id
+    select job_id, due_at
     from embedding_task
     where failed_at is null and due_at <= $3 and (leased_until is null or leased_until < $3)
     order by due_at, job_id
@@ -14,23 +15,33 @@ with due as (
     for update skip locked
 ),
 
+sized as (
+    -- octet_length reads the length of a text that is stored out of line without fetching it
+    select
+        d.job_id, octet_length(j.title) + coalesce(octet_length(j.body), 0) as bytes,
+        sum(octet_length(j.title) + coalesce(octet_length(j.body), 0)) over (order by d.due_at, d.job_id)
+            as bytes_to_here
+    from due d
+    join job j on j.id = d.job_id
+),
+
 claimed as (
     update embedding_task t
     set lease = $2, leased_until = $4, attempts = t.attempts + 1
-    from due
-    where t.job_id = due.job_id
+    from sized s
+    where t.job_id = s.job_id and s.bytes_to_here - s.bytes < $6
     returning t.job_id, t.attempts, t.traceparent, t.created_at
 )
 
 select
     c.job_id, j.text_hash, j.title, j.company, j.location, j.body, c.attempts, c.traceparent, c.created_at,
     e.job_id is not null as settled,
-    twin.job_id as twin
+    twin.job_id as twin, twin.coverage as twin_coverage
 from claimed c
 join job j on j.id = c.job_id
 left join embedded e on e.job_id = c.job_id and e.generation = $1 and e.text_hash = j.text_hash
 left join lateral (
-    select x.job_id from embedded x
+    select x.job_id, x.coverage from embedded x
     where x.generation = $1 and x.text_hash = j.text_hash and x.job_id <> j.id
     limit 1
 ) twin on true

@@ -1,5 +1,10 @@
--- Keep the tasks of a claim for longer.
+-- Keep the tasks of a claim for longer. A row that a writer holds is skipped, as in discard_tasks.sql.
 -- $1 lease uuid
 -- $2 leased_until timestamptz
-update embedding_task set leased_until = $2
-where lease = $1
+with mine as (
+    select job_id from embedding_task where lease = $1 for update skip locked
+)
+
+update embedding_task t set leased_until = $2
+from mine
+where t.job_id = mine.job_id

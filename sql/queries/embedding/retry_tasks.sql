@@ -1,9 +1,15 @@
--- Give tasks back, to be tried again at a time.
+-- Give back all that is under a lease, to be tried again at a time. A row that a writer holds is skipped, as in
+-- discard_tasks.sql; if the writer leaves its lease, that lapses.
 -- $1 lease uuid
--- $2 job_ids bigint[]
--- $3 due_at timestamptz
--- $4 reason text: why it did not work this time (null: given back untried, which is no attempt)
-update embedding_task set
-    lease = null, leased_until = null, due_at = $3, reason = $4,
-    attempts = attempts - case when $4::text is null then 1 else 0 end
-where lease = $1 and job_id = any ($2)
+-- $2 due_at timestamptz
+-- $3 reason text: why it did not work this time (null: given back untried, which is no attempt)
+with mine as (
+    select job_id from embedding_task where lease = $1 for update skip locked
+)
+
+update embedding_task t set
+    lease = null, leased_until = null, due_at = $2, reason = $3,
+    attempts = t.attempts - case when $3::text is null then 1 else 0 end
+from mine
+where t.job_id = mine.job_id
+returning t.job_id

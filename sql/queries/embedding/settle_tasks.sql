@@ -17,4 +17,4 @@ with noted as (
 )
 
 delete from embedding_task
-where lease = $2 and job_id = any ($3)
+where lease = $2 and job_id = any($3)

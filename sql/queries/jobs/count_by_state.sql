@@ -1,8 +1,11 @@
 -- How many postings of a tenant are in each state of embedding.
 -- $1 tenant_id integer
 select
-    case when t.failed_at is not null then 'failed' when t.job_id is null and e.job_id is not null then 'done' else 'pending' end
-        as value,
+    case
+        when t.failed_at is not null then 'failed'
+        when t.job_id is null and e.job_id is not null then 'done'
+        else 'pending'
+    end as value,
     count(*) as jobs
 from job j
 left join embedding_task t on t.job_id = j.id

@@ -16,8 +16,11 @@ select
     j.id, j.title, j.company, j.source, j.external_id, j.description, j.location, j.remote, j.employment_type,
     j.salary_min, j.salary_max, j.currency, j.salary_period, j.url, j.posted_at, j.expires_at,
     j.version, j.created_at, j.updated_at,
-    case when t.failed_at is not null then 'failed' when t.job_id is null and e.job_id is not null then 'done' else 'pending' end
-        as embedding_state,
+    case
+        when t.failed_at is not null then 'failed'
+        when t.job_id is null and e.job_id is not null then 'done'
+        else 'pending'
+    end as embedding_state,
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage
 from job j
 left join embedding_task t on t.job_id = j.id

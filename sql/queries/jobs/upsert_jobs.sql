@@ -64,10 +64,12 @@ tasked as (
 select
     g.index,
     coalesce(created.id, updated.id, equal.id) as job_id,
-    case when created.id is not null then 'created' when updated.id is not null then 'updated' else 'unchanged' end as status,
+    case when created.id is not null then 'created' when updated.id is not null then 'updated' else 'unchanged' end
+        as status,
     coalesce(created.version, updated.version, equal.version) as version
 from given g
 left join written created on created.id = g.new_id
-left join written updated on updated.source = g.source and updated.external_id = g.external_id and updated.id <> g.new_id
+left join written updated
+    on updated.source = g.source and updated.external_id = g.external_id and updated.id <> g.new_id
 left join job equal on equal.tenant_id = $1 and equal.source = g.source and equal.external_id = g.external_id
 order by g.index

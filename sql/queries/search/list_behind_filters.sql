@@ -15,7 +15,7 @@ select v.job_id
 from passage v
 where
     v.generation = $1 and v.tenant_id = $2
-    and ($3::text[] is null or v.source = any ($3))
+    and ($3::text[] is null or v.source = any($3))
     and ($8::timestamptz is null or v.posted_at >= $8)
     and ($9::timestamptz is null or v.posted_at < $9)
     and (not $12::boolean or exists (

@@ -33,7 +33,7 @@ near as materialized (
         where
             s.done and not $14::boolean
             and v.generation = $2 and v.tenant_id = $3
-            and ($4::text[] is null or v.source = any ($4))
+            and ($4::text[] is null or v.source = any($4))
             and ($9::timestamptz is null or v.posted_at >= $9)
             and ($10::timestamptz is null or v.posted_at < $10)
             and (not $13::boolean or exists (
@@ -51,7 +51,7 @@ near as materialized (
         where
             $14::boolean
             and v.generation = $2 and v.tenant_id = $3
-            and ($4::text[] is null or v.source = any ($4))
+            and ($4::text[] is null or v.source = any($4))
             and ($9::timestamptz is null or v.posted_at >= $9)
             and ($10::timestamptz is null or v.posted_at < $10)
             and (not $13::boolean or exists (
@@ -83,8 +83,11 @@ select
     j.id, j.title, j.company, j.source, j.external_id, j.description, j.location, j.remote, j.employment_type,
     j.salary_min, j.salary_max, j.currency, j.salary_period, j.url, j.posted_at, j.expires_at,
     j.version, j.created_at, j.updated_at,
-    case when t.failed_at is not null then 'failed' when t.job_id is null and e.job_id is not null then 'done' else 'pending' end
-        as embedding_state,
+    case
+        when t.failed_at is not null then 'failed'
+        when t.job_id is null and e.job_id is not null then 'done'
+        else 'pending'
+    end as embedding_state,
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
     greatest(h.similarity, 0)::double precision as score,
     h.similarity::double precision as similarity,

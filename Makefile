@@ -1,0 +1,78 @@
+# Everything that a person or a CI job runs here; `make help` lists it. Needs make, git and Python 3.11 or newer.
+
+# The interpreter that .venv is made with: PYTHON=python3.12 make install. Only looked for while .venv does not exist.
+PYTHON ?= $(or $(shell for found in python3 python3.13 python3.12 python3.11; do \
+  $$found -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$found && break; \
+  done),$(error No Python 3.11 or newer with venv found: on Debian, apt-get install python3-venv; else set PYTHON))
+BIN := .venv/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-deps
+# More for pytest, as in: make test ARGS='tests/unit -k money'. With it coverage is not asked for.
+ARGS ?=
+COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-long lint format lock clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(BIN)/.installed ## Install everything into .venv, from the hash-checked lock; quick when nothing changed.
+
+# Without dependencies in both steps: the lock is complete, and holds on purpose less than what one wheel declares
+# (requirements/overrides.in). Without isolation in the second, since the lock has what builds the package.
+$(BIN)/.installed: requirements/dev.txt pyproject.toml
+	@test -x $(BIN)/python || { echo 'Making .venv'; $(PYTHON) -m venv .venv; }
+	@echo 'Installing what requirements/dev.txt pins into .venv'
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+run: install ## Start everything on this machine with sample postings: database, embedder, service.
+	@exec $(BIN)/jobsense dev
+
+test: install ## Run the tests, with the branch coverage of service/ (four minutes or less on two cores).
+	@$(missing)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long' $(if $(ARGS),$(ARGS),$(COVERAGE))
+
+test-long: install ## Run the tests that take minutes: faults, recall, a million rows (an hour or less).
+	@$(missing)
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+# Says beforehand what -ra says at the end, test by test.
+define missing
+test -n "$$JOBSENSE_TEST_DATA" || echo 'Not here: JOBSENSE_TEST_DATA (a folder with real postings); the tests on them are skipped.'; \
+test -n "$$JOBSENSE_TEST_OLLAMA_URL" || echo 'Not here: JOBSENSE_TEST_OLLAMA_URL (a real Ollama); the client is tested against the fake one alone.'; \
+test "$$(id -u)" = 0 || echo 'Not here: root; the tests of how the embedded database switches accounts are skipped.'
+endef
+
+lint: install ## Check style, types, imports and SQL; changes nothing.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint --processes 0 sql/migrations sql/queries
+
+format: install ## Put Python and SQL in form.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/sqlfluff fix --processes 0 sql/migrations sql/queries
+
+# One lock for every Python and platform. Names no index, so that it installs from any.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' .make/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --upgrade
+
+lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newest versions that fit.
+	@$(COMPILE) pyproject.toml -c requirements/constraints.in -o requirements/run.txt
+	@$(COMPILE) pyproject.toml --extra embedded --extra local requirements/dev.in -c requirements/run.txt \
+	  --override requirements/overrides.in -o requirements/dev.txt
+	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
+
+.make/lock/bin/uv: requirements/lock.txt
+	@$(PYTHON) -m venv --clear .make/lock
+	@.make/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@touch $@
+
+clean: ## Remove .venv and whatever the tools left behind.
+	@rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov dist build
+	@rm -f .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,229 @@
+"""One claim of tasks on its way: copied or embedded, stored, set aside, or given back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from service.db import Connection, Database, half_vector
+from service.embedder import Embedder, PartlyEmbedded, Vector
+from service.embedding import queries
+from service.embedding.model import ClaimedTask, Generation, Outcome, Passage
+from service.embedding.passages import coverage, split
+from service.errors import EmbedderUnavailable, TextRefused
+from service.telemetry.logs import get_logger
+from service.telemetry.stages import current_trace_id, observe_searchable, stage
+
+log = get_logger(__name__)
+
+RETRY_S = (1, 5, 15, 60)
+"""Pauses before the next attempt at a task, by attempts made."""
+
+RequireUnchanged = Callable[[Embedder], Awaitable[None]]
+"""Raises EmbedderUnavailable when the embedder's model is not the one it had at its start."""
+
+
+class Batch:
+    """The tasks under one lease; `outcome` says what became of them so far."""
+
+    def __init__(
+        self, db: Database, embedder: Embedder, generation: Generation, require_unchanged: RequireUnchanged
+    ) -> None:
+        self.lease = uuid4()
+        self.outcome = Outcome()
+        self.embedded_bytes = 0
+        self._db = db
+        self._embedder = embedder
+        self._generation = generation
+        self._require_unchanged = require_unchanged
+        self._attempts = 1
+
+    async def work(self, tasks: Sequence[ClaimedTask]) -> None:
+        """Bring every task to its end; raises EmbedderUnavailable with the unfinished still under the lease.
+
+        Nothing is embedded whose text is embedded already, here or for another posting.
+        """
+        self._attempts = min(task.attempts for task in tasks)
+        settled = [task for task in tasks if task.settled]
+        copied = [task for task in tasks if not task.settled and task.twin is not None]
+        fresh = [task for task in tasks if not task.settled and task.twin is None]
+        if settled:
+            dropped = await queries.drop_settled(
+                self._db, generation=self._generation.id, lease=self.lease, job_ids=[task.job_id for task in settled]
+            )
+            self.outcome.settled = len(dropped)
+        if copied:
+            await self._copy(copied)
+        if fresh:
+            await self._embed(fresh)
+        if self.outcome.settled + self.outcome.copied + self.outcome.stored + self.outcome.discarded < len(tasks):
+            # A text changed meanwhile (whoever changed it wrote a task anew, unless it changed back), or a twin did.
+            await self._retry(wait_s=0, reason=None)
+
+    async def give_back(self, error: BaseException) -> None:
+        """Return what is still under the lease: at once after a cancellation, else later and with the reason."""
+        if isinstance(error, asyncio.CancelledError):
+            self.outcome.retried += await self._retry(wait_s=0, reason=None)
+            return
+        wait_s = RETRY_S[min(self._attempts, len(RETRY_S)) - 1]
+        reason = error.reason if isinstance(error, EmbedderUnavailable) else "worker_fault"
+        self.outcome.retried += await self._retry(wait_s=wait_s, reason=reason)
+
+    async def _retry(self, *, wait_s: float, reason: str | None) -> int:
+        due_at = datetime.now(UTC) + timedelta(seconds=wait_s)
+        return len(await queries.retry_tasks(self._db, lease=self.lease, due_at=due_at, reason=reason))
+
+    async def _embed(self, tasks: Sequence[ClaimedTask]) -> None:
+        passages, refused = await asyncio.to_thread(_split_all, tasks, self._generation, self._embedder)
+        texts = list(dict.fromkeys(passage.text for made in passages.values() for passage in made))
+        vectors, failure = await self._call(texts) if texts else ({}, None)
+        done, good = [], dict[str, Vector]()
+        for text, vector in vectors.items():
+            if not isinstance(vector, TextRefused):
+                good[text] = vector
+        for task in tasks:
+            outcomes = [vectors.get(passage.text) for passage in passages.get(task.job_id, ())]
+            bad = [outcome for outcome in outcomes if isinstance(outcome, TextRefused)]
+            if bad:
+                refused[task.job_id] = bad[0].detail
+            elif outcomes and None not in outcomes:
+                done.append(task)
+        if refused:
+            await self._discard(refused)
+        if done:
+            await self._store(done, passages, good)
+        if failure is not None:
+            raise failure
+
+    async def _call(self, texts: list[str]) -> tuple[Mapping[str, Vector | TextRefused], EmbedderUnavailable | None]:
+        """What came of each text, and the failure that kept the others from it."""
+        self.outcome.texts = len(texts)
+        failure: EmbedderUnavailable | None = None
+        try:
+            with stage(
+                "embed",
+                gen_ai_provider_name=self._generation.provider,
+                gen_ai_request_model=self._generation.model,
+                gen_ai_embeddings_dimension_count=self._generation.dimensions,
+                jobsense_embed_texts=len(texts),
+            ):
+                vectors = dict(zip(texts, await self._embedder.embed_documents(texts), strict=True))
+        except PartlyEmbedded as partly:
+            failure = partly
+            vectors = {texts[place]: outcome for place, outcome in partly.finished.items()}
+        try:
+            await self._require_unchanged(self._embedder)
+        except EmbedderUnavailable as unknown:
+            if failure is None or unknown.reason == "model_differs":
+                raise
+        self.embedded_bytes = sum(len(text.encode()) for text in vectors)
+        return vectors, failure
+
+    async def _discard(self, refused: Mapping[int, str]) -> None:
+        discarded = await queries.discard_tasks(
+            self._db,
+            lease=self.lease,
+            job_ids=list(refused),
+            reasons=list(refused.values()),
+            now=datetime.now(UTC),
+        )
+        for job_id in discarded:
+            log.warning("embed.failed", job_id=job_id, reason=refused[job_id])
+        self.outcome.discarded = len(discarded)
+
+    async def _store(
+        self,
+        tasks: Sequence[ClaimedTask],
+        passages: Mapping[int, Sequence[Passage]],
+        vectors: Mapping[str, Vector],
+    ) -> None:
+        async with self._db.transaction() as connection:
+            tasks = await self._lock_unchanged(connection, tasks)
+            rows = [(task.job_id, no, p) for task in tasks for no, p in enumerate(passages[task.job_id])]
+            await queries.store_passages(
+                connection,
+                generation=self._generation.id,
+                replaced=[task.job_id for task in tasks],
+                job_id=[job_id for job_id, _, _ in rows],
+                passage_no=[no for _, no, _ in rows],
+                body_start=[passage.start for _, _, passage in rows],
+                body_end=[passage.end for _, _, passage in rows],
+                embedding=[half_vector(vectors[passage.text]) for _, _, passage in rows],
+            )
+            covered = {task.job_id: coverage(passages[task.job_id], task.body) for task in tasks}
+            counts = {task.job_id: len(passages[task.job_id]) for task in tasks}
+            await self._settle(connection, tasks, counts, covered)
+        self.outcome.stored += len(tasks)
+        _observe(tasks)
+
+    async def _copy(self, tasks: Sequence[ClaimedTask]) -> None:
+        async with self._db.transaction() as connection:
+            tasks = await self._lock_unchanged(connection, tasks)
+            counts = {
+                task.job_id: await queries.copy_passages(
+                    connection,
+                    generation=self._generation.id,
+                    twin=task.twin or 0,
+                    job_id=task.job_id,
+                    text_hash=task.text_hash,
+                )
+                for task in tasks
+            }
+            done = [task for task in tasks if counts[task.job_id]]  # 0: the twin changed between claim and copy
+            await self._settle(connection, done, counts, {task.job_id: task.twin_coverage or 1.0 for task in done})
+        self.outcome.copied += len(done)
+        self.outcome.retried += len(tasks) - len(done)
+        _observe(done)
+
+    async def _lock_unchanged(self, connection: Connection, tasks: Sequence[ClaimedTask]) -> list[ClaimedTask]:
+        """Those whose text is still the one that was embedded; the others have a new task already."""
+        still = set(
+            await queries.lock_unchanged(
+                connection,
+                lease=self.lease,
+                job_ids=[task.job_id for task in tasks],
+                text_hashes=[task.text_hash for task in tasks],
+            )
+        )
+        self.outcome.superseded += len(tasks) - len(still)
+        return [task for task in tasks if task.job_id in still]
+
+    async def _settle(
+        self,
+        connection: Connection,
+        tasks: Sequence[ClaimedTask],
+        passages: Mapping[int, int],
+        coverages: Mapping[int, float],
+    ) -> None:
+        await queries.settle_tasks(
+            connection,
+            generation=self._generation.id,
+            lease=self.lease,
+            job_ids=[task.job_id for task in tasks],
+            text_hashes=[task.text_hash for task in tasks],
+            passages=[passages[task.job_id] for task in tasks],
+            coverages=[coverages[task.job_id] for task in tasks],
+            now=datetime.now(UTC),
+            trace_id=current_trace_id() or None,
+        )
+
+
+def _observe(tasks: Sequence[ClaimedTask]) -> None:
+    now = datetime.now(UTC)
+    for task in tasks:
+        observe_searchable(max(0.0, (now - task.created_at).total_seconds()))
+
+
+def _split_all(
+    tasks: Sequence[ClaimedTask], generation: Generation, embedder: Embedder
+) -> tuple[dict[int, list[Passage]], dict[int, str]]:
+    """The passages of each posting, and why there are none."""
+    passages, refused = dict[int, list[Passage]](), dict[int, str]()
+    for task in tasks:
+        try:
+            passages[task.job_id] = split(
+                task.title, task.company, task.location, task.body, generation=generation, tokenizer=embedder
+            )
+        except TextRefused as refusal:
+            refused[task.job_id] = refusal.detail
+    return passages, refused

@@ -1,0 +1,61 @@
+"""What the tests of the API say again and again: make a posting, read ids, look at a problem."""
+
+from typing import Any
+
+import httpx
+
+from tests.conftest import Service
+from tests.factories import job_body
+
+JOBS = "/api/v1/jobs"
+SEARCH = "/api/v1/search"
+
+
+async def create(api: Service, **fields: Any) -> dict[str, Any]:
+    """Store a posting through the API; its answer."""
+    response = await api.client.post(JOBS, json=job_body(**fields))
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made
+
+
+async def fetch(api: Service, job_id: int) -> dict[str, Any]:
+    """Read a posting through the API."""
+    response = await api.client.get(f"{JOBS}/{job_id}")
+    assert response.status_code == 200, response.text
+    read: dict[str, Any] = response.json()
+    return read
+
+
+async def search(api: Service, text: str, **more: Any) -> dict[str, Any]:
+    """Search through the API; the answer."""
+    response = await api.client.post(SEARCH, json={"text": text, **more})
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def found_ids(answer: dict[str, Any]) -> list[int]:
+    """The postings of a search answer, in order."""
+    return [hit["job"]["id"] for hit in answer["results"]]
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The body of an error, whose shape and identifiers are checked as every error's must be."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert (body["status"], body["code"]) == (status, code), body
+    assert body["type"] == f"urn:jobsense:problem:{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert body["trace_id"] == response.headers["traceresponse"].split("-")[1]
+    return body
+
+
+def faults(response: httpx.Response) -> dict[str, str]:
+    """What a 422 lists: codes by pointer or parameter."""
+    errors = problem(response, 422, "invalid")["errors"]
+    assert all(("pointer" in error) != ("parameter" in error) and error["detail"] for error in errors)
+    return {error.get("pointer", error.get("parameter")): error["code"] for error in errors}

@@ -1,0 +1,223 @@
+"""Runs the command `jobsense`: within the test where a process adds nothing, else as a process with pipes or a pty."""
+
+import asyncio
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+import service.app
+from service.__main__ import main
+from tests.fakes import WordEmbedder
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+
+Environment = Mapping[str, str]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Standard output, which must be one JSON value and nothing else."""
+        return msgspec.json.decode(self.out)
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """The variables of a process: none of JobSense's own but the given ones, and no choice of BLAS kernels."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JOBSENSE_", "OTEL_")) and name != "OPENBLAS_CORETYPE"
+    }
+    given = {f"JOBSENSE_{name.upper()}": value for name, value in settings.items()}
+    return kept | {"HOME": str(folder), "PYTHONPATH": str(REPOSITORY), "TERM": "xterm", "COLUMNS": "160"} | given
+
+
+class Running:
+    """A command that runs as a process; its output is kept as it comes."""
+
+    def __init__(self, folder: Path, arguments: tuple[str, ...], env: Environment, *, stdin: int, on_pty: bool) -> None:
+        self._texts = {"out": b"", "err": b""}
+        self._master, slave = pty.openpty() if on_pty else (-1, subprocess.PIPE)
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=folder,
+            env=dict(env),
+            stdin=slave if on_pty else stdin,
+            stdout=slave,
+            stderr=slave,
+        )
+        sources = {"out": self._master}
+        if on_pty:
+            os.close(slave)
+        elif self.process.stdout is not None and self.process.stderr is not None:
+            sources = {"out": self.process.stdout.fileno(), "err": self.process.stderr.fileno()}
+        self._changed = threading.Condition()
+        self._readers = [threading.Thread(target=self._read, args=one, daemon=True) for one in sources.items()]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str, descriptor: int) -> None:
+        piece = b"-"
+        while piece:
+            try:
+                piece = os.read(descriptor, 65536)
+            except OSError:  # a pty whose other end is closed
+                piece = b""
+            with self._changed:
+                self._texts[name] += piece
+                self._changed.notify_all()
+
+    @property
+    def out(self) -> str:
+        """Standard output so far; on a pty, standard error too."""
+        return self._texts["out"].decode()
+
+    @property
+    def err(self) -> str:
+        """Standard error so far."""
+        return self._texts["err"].decode()
+
+    def wait_for(self, pattern: str, where: str = "out") -> re.Match[str]:
+        """Wait until the output matches; fails when the process ends first, or after a minute."""
+        deadline = time.monotonic() + PATIENCE_S
+        with self._changed:
+            while not (found := re.search(pattern, self._texts[where].decode(errors="replace"))):
+                alive = self.process.poll() is None and time.monotonic() < deadline
+                came = self._changed.wait(0.2)
+                assert alive or came, f"{pattern!r} did not come:\n{self.out}\n{self.err}"
+        return found
+
+    def type(self, text: str) -> None:
+        """Type on the keyboard of the pty."""
+        os.write(self._master, text.encode())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> Result:
+        """Wait for the end of the process and of its output."""
+        code = self.process.wait(PATIENCE_S)
+        for reader in self._readers:
+            reader.join(5)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+        return Result(code, self.out, self.err)
+
+    def discard(self) -> None:
+        """Make sure that nothing is left of it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.end()
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """How to start `jobsense` as a process, with pipes or on a pty; none of them outlives the test."""
+    started: list[Running] = []
+
+    def begin(*arguments: str, env: Environment, stdin: int = subprocess.DEVNULL, on_pty: bool = False) -> Running:
+        started.append(Running(tmp_path, arguments, env, stdin=stdin, on_pty=on_pty))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.discard()
+
+
+def wait_for_database(dsn: str, query: str) -> None:
+    """Ask the database until a query answers true."""
+
+    async def ask() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not await connection.fetchval(query):
+                    pass
+        finally:
+            await connection.close()
+
+    asyncio.run(ask())
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> WordEmbedder:
+    """The embedder of commands that run within the test."""
+    made = WordEmbedder()
+    monkeypatch.setattr(service.app, "candidates", lambda *_, **__: lambda _generation: [made])
+    return made
+
+
+@pytest.fixture
+def call(
+    dsn: str, words: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Call:
+    """How to run a command within the test, on this test's database; keywords are settings."""
+    assert not words.started
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **settings: str) -> Result:
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("JOBSENSE_")]:
+                patch.delenv(name)
+            for name, value in ({"database_url": dsn} | settings).items():
+                patch.setenv(f"JOBSENSE_{name.upper()}", value)
+            patch.setattr(sys, "argv", ["jobsense", *arguments])
+            capfd.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, out, err)
+
+    return run
+
+
+def is_ready(address: str) -> bool:
+    """Whether a service answers there that it is ready."""
+    try:
+        return httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_until_ready(running: Running, address: str) -> float:
+    """Seconds from the start of the process until it was ready."""
+    while not is_ready(address):
+        assert running.process.poll() is None, running.err
+        assert time.monotonic() - running.began < PATIENCE_S, running.err
+    return time.monotonic() - running.began
