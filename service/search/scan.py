@@ -44,8 +44,16 @@ def ef_search(passages: int) -> int:
 class ScanChooser:
     """Estimates of rows behind filters, asked of the planner and kept for a minute."""
 
-    def __init__(self, *, exact_scan_limit: int = EXACT_SCAN_LIMIT) -> None:
+    def __init__(
+        self,
+        *,
+        exact_scan_limit: int = EXACT_SCAN_LIMIT,
+        kept: int = KEPT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = exact_scan_limit
+        self._most = kept
+        self._clock = clock
         self._kept: dict[bytes, tuple[float, int]] = {}
 
     async def choose(
@@ -74,12 +82,12 @@ class ScanChooser:
 
     async def _estimate(self, key: bytes, ask: Ask) -> int:
         known = self._kept.get(key)
-        now = time.monotonic()
+        now = self._clock()
         if known is not None and known[0] > now:
             return known[1]
         rows = await ask()
         age_s = ESTIMATE_MAX_AGE_S if rows > SMALL else FIRST_ESTIMATE_MAX_AGE_S
-        while len(self._kept) >= KEPT:
+        while len(self._kept) >= self._most:
             self._kept.pop(next(iter(self._kept)))
         self._kept[key] = (now + age_s, rows)
         return rows

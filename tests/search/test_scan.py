@@ -1,0 +1,104 @@
+"""How the scan is chosen: by the planner's estimate of what the filters leave, asked once and kept for a while."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from service.db import Database, estimate_rows
+from service.embedding.domain import LiveEmbedder
+from service.jobs.domain import folded
+from service.jobs.model import Filters
+from service.search import scan
+from service.search.model import Scan
+from service.search.scan import ScanChooser, ef_search, needs_job
+
+
+@pytest.fixture
+async def filled(db: Database, live: LiveEmbedder) -> Database:
+    """Ten thousand passages of generation 1, a hundredth of them of source `rare`, with statistics."""
+    assert live.generation is not None
+    async with db.connection() as connection:
+        await connection.execute(
+            "insert into job (tenant_id, source, title, company, company_key, content_hash, text_hash, created_at,"
+            " updated_at)"
+            " select 1, case when n % 100 = 0 then 'rare' else 'usual' end, 'Clerk ' || n, 'Co', 'co', '', '',"
+            " now(), now() from generate_series(1, 10000) n"
+        )
+        await connection.execute("drop index passage_g1_embedding_idx")
+        await connection.execute(
+            "insert into passage_g1 (job_id, passage_no, tenant_id, source, body_start, body_end, embedding)"
+            " select id, 0, 1, source, 0, 0, array_fill(0.125::real, array[64])::halfvec(64) from job"
+        )
+        await connection.execute("analyze")
+    return db
+
+
+async def choose(chooser: ScanChooser, db: Database, filters: Filters, budget: int = 100) -> Scan:
+    """The scan for these filters in tenant 1."""
+    return await chooser.choose(
+        db, generation=1, tenant_id=1, filters=filters, budget=budget, now=datetime.now(UTC), **folded(filters)
+    )
+
+
+async def test_narrow_filters_are_looked_at_whole_and_wide_ones_by_the_index(filled: Database) -> None:
+    """A hundredth is scanned exactly; everything goes by the index; so does what is over the limit."""
+    chooser = ScanChooser()
+    narrow = await choose(chooser, filled, Filters(source=("rare",)))
+    assert narrow.kind == "exact"
+    assert 50 <= narrow.estimate <= 200
+    assert (await choose(chooser, filled, Filters())).kind == "index"
+    assert (await choose(chooser, filled, Filters(source=("rare", "usual")))).kind == "index"
+    strict = ScanChooser(exact_scan_limit=10)
+    assert (await choose(strict, filled, Filters(source=("rare",)))).kind == "index"
+
+
+async def test_an_estimate_is_asked_once_and_forgotten_in_time(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same filters ask the planner once a minute, and no more filters are remembered than are kept."""
+    asked: list[str] = []
+
+    async def counted(db: Database, run: Callable[..., Awaitable[object]], **given: object) -> int:
+        asked.append(str(given["source"]))
+        return await estimate_rows(db, run, **given)
+
+    monkeypatch.setattr("service.search.scan.estimate_rows", counted)
+    clock = [0.0]
+    chooser = ScanChooser(kept=3, clock=lambda: clock[0])
+    for _ in range(3):
+        await choose(chooser, filled, Filters(source=("usual",)))
+    assert len(asked) == 1
+    clock[0] = scan.ESTIMATE_MAX_AGE_S + 1
+    await choose(chooser, filled, Filters(source=("usual",)))
+    assert len(asked) == 2
+    for number in range(5):
+        await choose(chooser, filled, Filters(source=(f"s{number}",)))
+    await choose(chooser, filled, Filters(source=("usual",)))
+    assert len(asked) == 8
+
+
+@pytest.mark.parametrize(("passages", "ef"), [(0, 200), (25_000, 200), (25_001, 400), (100_000, 400), (100_001, 800)])
+def test_ef_search_grows_with_the_generation(passages: int, ef: int) -> None:
+    """A larger index is searched wider."""
+    assert ef_search(passages) == ef
+
+
+async def test_ef_search_is_at_least_the_budget(filled: Database) -> None:
+    """An index scan can give what the budget asks for; pgvector takes no more than 1,000."""
+    assert (await choose(ScanChooser(), filled, Filters(), budget=5000)).ef == 1000
+
+
+@pytest.mark.parametrize(
+    ("filters", "needs"),
+    [
+        (Filters(), False),
+        (Filters(source=("a",)), False),
+        (Filters(remote=False), True),
+        (Filters(company=("a",)), True),
+        (Filters(active=True), True),
+    ],
+)
+def test_only_some_filters_read_the_posting(filters: Filters, needs: bool) -> None:
+    """Source and dates stand beside the vectors; the rest needs the posting."""
+    assert needs_job(filters) is needs
