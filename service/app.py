@@ -1,6 +1,7 @@
 """The composition root: the only module that knows everyone, and wires them together."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,7 +10,6 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Router
-from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
@@ -24,6 +24,7 @@ from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.model import Generation
 from service.embedding.worker import Worker
+from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.health.model import Part
@@ -35,7 +36,7 @@ from service.migrate import migrate_up, require_current
 from service.minilm import LocalEmbedder
 from service.ollama import OllamaEmbedder
 from service.openapi import openapi_config
-from service.problem import EXCEPTION_HANDLERS
+from service.problem import EXCEPTION_HANDLERS, send_problem
 from service.search.controller import SearchController
 from service.search.domain import Searcher
 from service.telemetry.lifecycle import Telemetry
@@ -44,6 +45,8 @@ from service.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 API = "/api/v1"
+ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
 
 
 def build_version() -> str:
@@ -129,11 +132,31 @@ async def prepare_schema(dsn: str, settings: Settings) -> None:
 
 
 class App(Litestar):
-    """Litestar, which answers HEAD and OPTIONS too."""
+    """Litestar, which answers HEAD and OPTIONS too, and only callers who name one of its hosts."""
+
+    hosts: re.Pattern[bytes] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
-        await serve_methods(super().__call__, scope, receive, send)
+        if self.hosts is None or scope["type"] != "http" or scope["path"] in ASKED_BY_ADDRESS:
+            await serve_methods(super().__call__, scope, receive, send)
+            return
+        named = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        if self.hosts.fullmatch(named):
+            await serve_methods(super().__call__, scope, receive, send)
+        else:
+            await send_problem(scope, send, RequestError("The Host header names no host of this service"))
+
+
+def match_hosts(allowed: Sequence[str]) -> re.Pattern[bytes] | None:
+    """What the Host header may be: a listed host with any port, or with its own; `*.` stands for subdomains."""
+    patterns = []
+    for host in allowed:
+        name = re.escape(host.removeprefix("*."))
+        subdomains = r"([a-z0-9_-]+\.)+" if host.startswith("*.") else ""
+        port = "" if re.search(r":[0-9]+$", host) else r"(:[0-9]{1,5})?"
+        patterns.append(f"{subdomains}{name}{port}")
+    return re.compile("|".join(patterns).encode(), re.IGNORECASE) if patterns else None
 
 
 def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> App:
@@ -174,9 +197,9 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> App:
         openapi_config=openapi_config(build_version()),
         dependencies={name: Provide(provided(name), sync_to_thread=False) for name in ("jobs", "searcher", "health")},
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
-        allowed_hosts=AllowedHostsConfig(list(settings.allowed_hosts)) if settings.allowed_hosts else None,
         logging_config=None,
     )
+    app.hosts = match_hosts(settings.allowed_hosts)
     return app
 
 

@@ -193,7 +193,6 @@ def _bound(function: Fn, known: Known) -> Fn:
     names = tuple(name for name, _ in declared.parameters)
     text = declared.path.read_text(encoding="utf-8")
     fetch = _FETCH[declared.shape]
-    row = declared.row
 
     @wraps(function)
     async def run(db: Db, **given: Any) -> Any:
@@ -202,7 +201,7 @@ def _bound(function: Fn, known: Known) -> Fn:
             async with db.connection() as connection:
                 return await run(connection, **given)
         with translated(known, connection=db), stage("query", db_query_summary=declared.name):
-            return await fetch(db, text, arguments, row)
+            return await fetch(db, text, arguments, declared.row)
 
     return cast("Fn", run)
 

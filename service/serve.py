@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from litestar import Litestar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.supervisors import Multiprocess
@@ -30,8 +31,8 @@ KEEP_ALIVE_S = 75
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-Ready = Callable[[str], Awaitable[None]]
-"""Called with the address once requests are answered there."""
+Ready = Callable[[str, Litestar], Awaitable[None]]
+"""Called with the address once requests are answered there, and with the application that answers."""
 
 loop_factory = auto_loop_factory
 """Makes the event loop to serve on: uvloop, where there is one."""
@@ -140,7 +141,8 @@ async def serve_on(
     ready: Ready | None = None,
 ) -> None:
     """Serve a database that is up to date in this process until SIGTERM or SIGINT."""
-    server = _Server(_config(settings, telemetry.observe(create_app(settings, dsn, telemetry))))
+    app = create_app(settings, dsn, telemetry)
+    server = _Server(_config(settings, telemetry.observe(app)))
     # Left in place afterwards: a second signal while the database is being left must not end us half-way.
     for number in STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, server.ask_to_stop)
@@ -149,7 +151,7 @@ async def serve_on(
     await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
     up.cancel()
     if ready is not None and not serving.done():
-        await ready(base_url(settings, sockets))
+        await ready(base_url(settings, sockets), app)
     await serving
 
 

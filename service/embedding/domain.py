@@ -60,6 +60,7 @@ class LiveEmbedder:
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
         self._read_at = self._checked_at = 0.0
+        self._connecting = asyncio.Lock()
         self._absence: Absence | None = Absence("starting", datetime.now(UTC), "the embedder has not been started yet")
 
     @property
@@ -75,12 +76,8 @@ class LiveEmbedder:
     async def connect(self) -> float:
         """Start an embedder if none runs, and look whether the one that runs still fits; in how many seconds again."""
         try:
-            if self._embedder is not None:
-                await self._check(self._embedder)
-            if self._embedder is None:
-                await self._start()
-            elif self._absence is not None:
-                await self.embed_query(PROBE_TEXT)
+            async with self._connecting:
+                await self._connect()
         except EmbedderUnavailable as error:
             self.note_absence(error)
             return min(max(RECONNECT_S, error.retry_after_s), MOST_RECONNECT_S)
@@ -144,6 +141,14 @@ class LiveEmbedder:
         embedder, self._embedder = self._embedder, None
         if embedder is not None:
             await embedder.close()
+
+    async def _connect(self) -> None:
+        if self._embedder is not None:
+            await self._check(self._embedder)
+        if self._embedder is None:
+            await self._start()
+        elif self._absence is not None:
+            await self.embed_query(PROBE_TEXT)
 
     async def _check(self, embedder: Embedder) -> None:
         """Release an embedder that no longer fits, so that another is started."""

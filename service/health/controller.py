@@ -42,5 +42,7 @@ class HealthController(Controller):
 def fetch_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Give the metrics in the Prometheus or the OpenMetrics text format."""
     metrics = cast("Metrics", request.app.state[METRICS_KEY])
-    body, media_type = metrics.render(request.headers.get("accept", ""))
+    body, content_type = metrics.render(request.headers.get("accept", ""))
+    # Litestar adds the charset to every kind of text itself, a second time if it is there.
+    media_type = content_type.removesuffix("; charset=utf-8") if content_type.startswith("text/") else content_type
     return Response(body, media_type=media_type, headers=NO_STORE)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, MediaType, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
@@ -68,7 +69,12 @@ class JobController(Controller):
         )
         return Response(page, headers={"Cache-Control": PRIVATE})
 
-    @get("/{job_id:int}", opt={"scope": "jobs:read"}, responses=problems("job_not_found"))
+    @get(
+        "/{job_id:int}",
+        opt={"scope": "jobs:read"},
+        responses=problems("job_not_found")
+        | {304: ResponseSpec(None, description="The caller's copy still holds", generate_examples=False)},
+    )
     async def fetch_job(
         self, request: StrictRequest, job_id: JobId, jobs: NamedDependency[Jobs], if_none_match: IfNoneMatch = None
     ) -> Response[Job]:

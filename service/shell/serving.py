@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+from litestar import Litestar
 
 from service.access.domain import Access, create_key
 from service.access.model import SCOPES
@@ -14,6 +15,7 @@ from service.access.queries import ensure_tenant
 from service.app import Parts, prepare_schema
 from service.config import read
 from service.errors import Unauthenticated
+from service.health.domain import Health
 from service.ingest.domain import read_sample
 from service.jobs.model import Filters
 from service.jobs.prepare import prepare
@@ -24,7 +26,8 @@ from service.shell.progress import Progress
 from service.shell.running import parts_on, run
 
 DEV_KEY = "dev-key"
-QUESTION = "look after sick children"
+EMBEDDER_PATIENCE_S = 5.0
+QUESTION = "help mothers give birth"
 
 
 @click.command("serve", epilog="Example: JOBSENSE_DATABASE_URL=postgresql://... jobsense serve")
@@ -79,7 +82,8 @@ def dev() -> None:
                         await _load_sample(parts)
                         key = await _dev_key(parts, settings.data_dir / DEV_KEY)
 
-                    async def announce(base: str) -> None:
+                    async def announce(base: str, app: Litestar) -> None:
+                        await _until_embedder_is_known(app)
                         click.echo(_welcome(base, key))
 
                     await serve_on(settings, telemetry, dsn, sockets, ready=announce)
@@ -98,6 +102,16 @@ async def _load_sample(parts: Parts) -> None:
         click.echo(f"loaded {len(jobs)} sample postings", err=True)
     with Progress() as bar:
         await embed_all(parts, bar)
+
+
+async def _until_embedder_is_known(app: Litestar) -> None:
+    """Wait while the model is loaded, so that the first search that is pasted already goes by meaning."""
+    health: Health = app.state["health"]
+    deadline = asyncio.get_running_loop().time() + EMBEDDER_PATIENCE_S
+    while asyncio.get_running_loop().time() < deadline:
+        if (await health.report()).parts["embedder"].detail.get("reason") != "starting":
+            return
+        await asyncio.sleep(0.02)
 
 
 async def _dev_key(parts: Parts, path: Path) -> str:

@@ -3,9 +3,12 @@
 from typing import Any
 
 import httpx
+from prometheus_client import CollectorRegistry
 
 from tests.conftest import Service
 from tests.factories import job_body
+
+Parameters = list[tuple[str, str | int | float | bool | None]]
 
 JOBS = "/api/v1/jobs"
 SEARCH = "/api/v1/search"
@@ -52,6 +55,23 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert body["request_id"] == response.headers["x-request-id"]
     assert body["trace_id"] == response.headers["traceresponse"].split("-")[1]
     return body
+
+
+def sample(api: Service, name: str, **labels: str) -> float:
+    """The value of a metric of the application; 0 before it is first fed."""
+    registry: CollectorRegistry = api.app.state["metrics"].registry
+    return registry.get_sample_value(name, labels) or 0.0
+
+
+class Clock:
+    """Stands in for the module `time` where a test says what time it is."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """The time that the test says."""
+        return self.now
 
 
 def faults(response: httpx.Response) -> dict[str, str]:

@@ -83,7 +83,7 @@ async def test_rows_without_external_id_are_always_created(api: Service) -> None
 
 async def test_one_bad_row_does_not_sink_the_rest(api: Service) -> None:
     """Rows that are no postings, break a rule or hold what cannot be stored are rejected with every fault of theirs."""
-    bad = [
+    bad: list[Any] = [
         {},
         job_body(title="a", company="", extra=1),
         job_body(source="monster", currency="XXQ", salary_min=2, salary_max=1),

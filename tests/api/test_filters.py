@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JOBS, SEARCH, faults, found_ids
+from tests.api.calls import JOBS, SEARCH, Parameters, faults, found_ids
 from tests.conftest import Service
 from tests.factories import job_body
 
@@ -82,7 +82,7 @@ def passing(jobs: list[Job], filters: Job) -> list[int]:
     return [job["id"] for job in jobs if all(RULES[name](job, value) for name, value in filters.items())]
 
 
-def parameters(filters: Job) -> list[tuple[str, str]]:
+def parameters(filters: Job) -> Parameters:
     """Filters as the parameters of a URL."""
     items = [(name, one) for name, value in filters.items() for one in (value if isinstance(value, list) else [value])]
     return [(name, str(value).lower() if isinstance(value, bool) else value) for name, value in items]

@@ -91,7 +91,7 @@ async def test_of_many_changes_of_one_version_one_wins(api: Service) -> None:
 async def test_changes_at_once_of_different_fields_all_count(api: Service) -> None:
     """Eight writers without a condition, each of a field of its own: nothing is lost, each makes one version."""
     job = await create(api, description="Text", location="Nairobi")
-    fields = {
+    fields: dict[str, Any] = {
         "title": "New title",
         "company": "New company",
         "location": "Kisumu",
@@ -141,7 +141,12 @@ async def test_what_is_not_embedded_keeps_done(api: Service) -> None:
     """Pay, dates, address and source are no part of the embedded text: the posting stays done and makes no task."""
     job = await create(api)
     await api.embed()
-    fields = {"salary_min": 5, "currency": "KES", "url": "https://x.org", "posted_at": "2026-01-01T00:00:00Z"}
+    fields: dict[str, Any] = {
+        "salary_min": 5,
+        "currency": "KES",
+        "url": "https://x.org",
+        "posted_at": "2026-01-01T00:00:00Z",
+    }
     changed = await patch(api, job["id"], **fields, remote=True, source="jobwebkenya", external_id="other")
     assert changed.headers["etag"] == '"2-done"'
     assert await api.embed() == 0

@@ -1,6 +1,7 @@
 """GET and DELETE /jobs/{id}: entity tags, conditions, what is gone with a posting, numbers that are none."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -83,7 +84,8 @@ async def test_a_304_is_sound_on_the_wire(api: Service, wire: httpx.AsyncClient)
 async def test_numbers_that_no_posting_has(shared: Service, number: str) -> None:
     """What cannot be a posting's number is a 404 or names the parameter, on every method, and never a fault of ours."""
     for method in ("GET", "PATCH", "DELETE", "HEAD"):
-        answer = await shared.client.request(method, f"{JOBS}/{number}", **({"json": {}} if method == "PATCH" else {}))
+        body: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
+        answer = await shared.client.request(method, f"{JOBS}/{number}", **body)
         assert answer.status_code in (404, 422), (method, answer.text)
         if answer.status_code == 422 and method != "HEAD":
             assert faults(answer) == {"job_id": "invalid"}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JOBS, create, faults, problem
+from tests.api.calls import JOBS, Parameters, create, faults, problem
 from tests.conftest import Service
 
 
@@ -77,8 +77,9 @@ async def test_no_gaps_and_no_repeats_while_rows_come_and_go(api: Service, seed:
     seen: list[int] = []
     cursor: dict[str, str] = {}
     while True:
-        asked = api.client.get(JOBS, params={"limit": chance.randint(1, 9)} | cursor)
-        answer, *_ = await asyncio.gather(asked, *(write() for _ in range(4)))
+        asking = asyncio.create_task(api.client.get(JOBS, params={"limit": str(chance.randint(1, 9))} | cursor))
+        await asyncio.gather(*(write() for _ in range(4)))
+        answer = await asking
         seen += [job["id"] for job in answer.json()["items"]]
         if answer.json()["next_cursor"] is None:
             break
@@ -108,9 +109,14 @@ async def test_order_in_a_list_does_not_make_another_query(shared: Service) -> N
     """A filter that is a list is a set: its order, repeats and case do not end a cursor."""
     for source in ("linkedin", "jobwebkenya", "linkedin"):
         await create(shared, source=source, company="Ordered Ltd")
-    query = [("source", "linkedin"), ("source", "jobwebkenya"), ("company", "Ordered Ltd"), ("limit", "1")]
+    query: Parameters = [("source", "linkedin"), ("source", "jobwebkenya"), ("company", "Ordered Ltd"), ("limit", "1")]
     cursor = (await shared.client.get(JOBS, params=query)).json()["next_cursor"]
-    turned = [("source", "jobwebkenya"), ("source", "linkedin"), ("source", "linkedin"), ("company", "ORDERED LTD")]
+    turned: Parameters = [
+        ("source", "jobwebkenya"),
+        ("source", "linkedin"),
+        ("source", "linkedin"),
+        ("company", "ORDERED LTD"),
+    ]
     answer = await shared.client.get(JOBS, params=[*turned, ("cursor", cursor)])
     assert len(answer.json()["items"]) == 2
 
@@ -137,7 +143,14 @@ async def test_a_forged_cursor_is_rubbish(shared: Service, position: object) -> 
 
 async def test_single_parameters_are_given_once(shared: Service) -> None:
     """A single-valued parameter given twice is refused by name, unknown ones too; all of them at once."""
-    asked = [("limit", "1"), ("limit", "1"), ("keyword", "a"), ("keyword", "b"), ("remote", "true"), ("remote", "true")]
+    asked: Parameters = [
+        ("limit", "1"),
+        ("limit", "1"),
+        ("keyword", "a"),
+        ("keyword", "b"),
+        ("remote", "true"),
+        ("remote", "true"),
+    ]
     asked += [("locations", "x"), ("tenant_id", "2"), ("active", "maybe"), ("posted_after", "2026-01-01")]
     assert faults(await shared.client.get(JOBS, params=asked)) == {
         **dict.fromkeys(("limit", "keyword", "remote"), "repeated"),

@@ -5,18 +5,11 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from service.errors import TextRefused
-from tests.api.calls import SEARCH, create, found_ids, problem, search
+from tests.api.calls import SEARCH, create, found_ids, problem, sample, search
 from tests.conftest import Service
 from tests.fakes import REFUSED, WordEmbedder
-
-
-def counted(api: Service, name: str, **labels: str) -> float:
-    """The value of a counter of the application."""
-    registry: CollectorRegistry = api.app.state["metrics"].registry
-    return registry.get_sample_value(name, labels) or 0.0
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
@@ -87,7 +80,7 @@ async def test_a_text_that_the_model_refuses_is_searched_by_words(
     assert (answer["mode"]["served"], answer["degraded"]["reason"]) == ("lexical", "text_refused")
 
 
-async def test_searches_are_counted(api: Service, embedder: WordEmbedder, log: io.BytesIO) -> None:
+async def test_searches_are_sample(api: Service, embedder: WordEmbedder, log: io.BytesIO) -> None:
     """Searches count by mode served and outcome, degraded ones by reason; the log line says the same."""
     await search(api, "x")
     await search(api, "x", mode="lexical")
@@ -98,16 +91,16 @@ async def test_searches_are_counted(api: Service, embedder: WordEmbedder, log: i
     await api.client.post(SEARCH, json={"text": ""})
     expected = {("hybrid", "ok"): 1, ("lexical", "ok"): 1, ("semantic", "ok"): 1}
     expected |= {("lexical", "degraded"): 1, ("semantic", "failed"): 1, ("hybrid", "failed"): 0}
-    got = {key: counted(api, "jobsense_search_total", mode=key[0], outcome=key[1]) for key in expected}
+    got = {key: sample(api, "jobsense_search_total", mode=key[0], outcome=key[1]) for key in expected}
     assert got == expected
-    assert counted(api, "jobsense_degraded_total", reason="unreachable") == 1
+    assert sample(api, "jobsense_degraded_total", reason="unreachable") == 1
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["jobsense.search.degraded_reason"] for line in lines if "jobsense.search.degraded_reason" in line] == [
         "unreachable"
     ]
 
 
-async def test_writes_are_counted(api: Service) -> None:
+async def test_writes_are_sample(api: Service) -> None:
     """Postings taken in or changed count by outcome, whichever way they come."""
     job = await create(api, external_id="counted")
     row = {name: job[name] for name in ("title", "company", "source", "external_id", "description", "location")}
@@ -115,5 +108,5 @@ async def test_writes_are_counted(api: Service) -> None:
     await api.client.patch(f"/api/v1/jobs/{job['id']}", json={"title": "T3"})
     await api.client.patch(f"/api/v1/jobs/{job['id']}", json={"title": "T3"})
     outcomes = ("created", "updated", "unchanged", "rejected")
-    got = {one: counted(api, "jobsense_ingest_jobs_total", outcome=one) for one in outcomes}
+    got = {one: sample(api, "jobsense_ingest_jobs_total", outcome=one) for one in outcomes}
     assert got == {"created": 2, "updated": 3, "unchanged": 1, "rejected": 1}

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.jobs.domain import STATS_MAX_AGE_S
-from tests.api.calls import create, faults
+from tests.api.calls import Clock, create, faults
 from tests.conftest import Service
 
 STATS = "/api/v1/stats"
@@ -38,14 +38,14 @@ async def test_an_empty_service_counts_nothing(api: Service) -> None:
 
 async def test_counts_are_kept_for_a_minute(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a minute the same counts are given, after it new ones."""
-    clock = [1000.0]
-    monkeypatch.setattr("service.jobs.domain.time.monotonic", lambda: clock[0])
+    clock = Clock()
+    monkeypatch.setattr("service.jobs.domain.time", clock)
     await create(api)
     assert (await api.client.get(STATS)).json()["jobs"] == 1
     await create(api)
-    clock[0] += STATS_MAX_AGE_S - 0.001
+    clock.now += STATS_MAX_AGE_S - 0.001
     assert (await api.client.get(STATS)).json()["jobs"] == 1
-    clock[0] += 0.001
+    clock.now += 0.001
     assert (await api.client.get(STATS)).json()["jobs"] == 2
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ import pytest
 
 import service.app
 from service.__main__ import main
+from tests.conftest import _SHARED_MEMORY
 from tests.fakes import WordEmbedder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -221,3 +223,27 @@ def wait_until_ready(running: Running, address: str) -> float:
         assert running.process.poll() is None, running.err
         assert time.monotonic() - running.began < PATIENCE_S, running.err
     return time.monotonic() - running.began
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+DEV_READY = r"Ctrl-C stops it\."
+
+
+@pytest.fixture(scope="session")
+def dev_home() -> Iterator[Path]:
+    """The data folder of `jobsense dev`, where the database's own account can reach it; in memory if there is room."""
+    with tempfile.TemporaryDirectory(dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def begin_dev(home: Path, *, port: int = 0, on_pty: bool = False) -> Running:
+    """Start `jobsense dev` on the folder, with the local model."""
+    env = environment(home, data_dir=str(home), embedder="local", port=str(port))
+    return Running(home, ("dev",), env, stdin=subprocess.DEVNULL, on_pty=on_pty)

@@ -10,7 +10,7 @@ import pytest
 
 from service.access.queries import ensure_tenant
 from service.db import Database, Json, estimate_rows, session
-from service.embedding.queries import renew_lease
+from service.embedding.queries import lock_unchanged, renew_lease
 from service.errors import Conflict
 from service.health.queries import check_database
 from service.jobs.queries import count_by_source, list_jobs, update_job, upsert_jobs
@@ -40,6 +40,9 @@ async def test_connections_have_our_settings(narrow: Database, db: Database) -> 
     assert await show(db, "statement_timeout") == "30s"
     assert await show(db, "idle_in_transaction_session_timeout") == "1min"
     assert await show(db, "timezone") == "UTC"
+    async with db.connection() as connection:
+        ours = "select array_agg(name order by name) from pg_settings where source = 'client' and name = any ($1)"
+        assert await connection.fetchval(ours, ["jit", "statement_timeout"]) == ["jit", "statement_timeout"]
 
 
 async def test_migrations_are_not_timed(server: Server, dsn: str) -> None:
@@ -51,6 +54,8 @@ async def test_migrations_are_not_timed(server: Server, dsn: str) -> None:
 
 async def test_transaction_commits_or_rolls_back(db: Database) -> None:
     """What a transaction wrote is there after its end, and gone after an exception, which passes through untouched."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
     async with db.transaction() as connection:
         kept = await ensure_tenant(connection, name="kept")
     failure = ZeroDivisionError()
@@ -61,6 +66,8 @@ async def test_transaction_commits_or_rolls_back(db: Database) -> None:
         assert await connection.fetchval("select array_agg(name order by id) from tenant") == ["public", "kept"]
     assert await ensure_tenant(db, name="kept") == kept
     assert await all_idle(db)
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert complaints == []  # as the pool would, of a transaction that came back open
 
 
 async def write_and_fail(db: Database, failure: Exception) -> None:
@@ -94,7 +101,7 @@ async def test_cancelled_calls_leak_nothing(narrow: Database) -> None:
 
 async def test_cancelled_statement_ends_in_the_server(db: Database) -> None:
     """A call cancelled while its statement waits in the server ends the statement, and gives its connection back."""
-    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    waiting = "select count(*) from pg_locks where locktype = 'relation' and not granted"
     async with db.connection() as holder:
         await holder.execute("begin; lock table tenant in access exclusive mode")
         tasks = [asyncio.create_task(ensure_tenant(db, name=f"t{number}")) for number in range(3)]
@@ -184,7 +191,8 @@ async def test_estimate_explains_without_running(db: Database) -> None:
 
 
 async def test_statement_without_a_row_gives_none(db: Database) -> None:
-    """A statement declared to give nothing gives None, and so does one whose single row is missing."""
+    """A statement declared to give nothing gives None, so does one whose single row is missing; a list is empty."""
+    assert await lock_unchanged(db, lease=uuid4(), job_ids=[1], text_hashes=[b""]) == []
     nothing = await renew_lease(db, lease=uuid4(), leased_until=NOW)  # type: ignore[func-returns-value] # the claim itself
     assert nothing is None
     async with db.connection() as connection:

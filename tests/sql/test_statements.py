@@ -50,19 +50,6 @@ async def test_statement_keeps_the_contract(db: Database, name: str) -> None:
         assert await complaints(connection, STATEMENTS[name]) == []
 
 
-def test_struct_is_never_promised() -> None:
-    """A single row may always be missing: such a statement says so in its type."""
-    for name, declared in STATEMENTS.items():
-        module = importlib.import_module(f"service.{name.split('.')[0]}.queries")
-        returned = getattr(module, name.split(".")[1]).__annotations__["return"]
-        assert declared.shape != "struct" or fits_none(returned), name
-
-
-def fits_none(kind: Any) -> bool:
-    """Whether None is of this type."""
-    return type(None) in getattr(kind, "__args__", ())
-
-
 GOOD = "-- A tenant.\n-- $1 tenant_id integer: of whom\nselect id, name from tenant where id = $1\n"
 STAR = "-- A.\n-- $1 tenant_id integer\nselect t.* from tenant t where id = $1"
 

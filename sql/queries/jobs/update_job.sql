@@ -6,7 +6,7 @@
 -- $5 traceparent text
 with given as (
     select *
-    from json_to_record($3) as r (
+    from json_to_record($3) as (
         source text, external_id text, title text, company text, description text, body text,
         location text, remote boolean, employment_type text, salary_min double precision, salary_max double precision,
         currency text, salary_period text, url text, posted_at timestamptz, expires_at timestamptz,

@@ -21,12 +21,11 @@
 -- $19 text text: the query
 -- $20 weight double precision: of the words beside the meaning
 -- $21 word_budget integer: postings that the words may lead to
-with setting as (
+with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
         set_config('hnsw.ef_search', $15::integer::text, true) is not null
         and set_config('hnsw.iterative_scan', 'relaxed_order', true) is not null as done
-    offset 0
 ),
 
 near as materialized (
@@ -118,7 +117,7 @@ scored as materialized (
         b.*,
         coalesce((select sum(t.idf) from term t where w.words @@ t.word) / nullif((select sum(idf) from term), 0), 0)
             as coverage,
-        exists (select from rare r where w.words @@ r.word) as has_word
+        exists(select from rare r where w.words @@ r.word) as has_word
     from best b
     join job_word w on w.job_id = b.job_id
 ),

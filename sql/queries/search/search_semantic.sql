@@ -17,12 +17,11 @@
 -- $16 budget bigint: passages looked at
 -- $17 floor double precision: similarity from which a posting matches
 -- $18 count bigint: postings wanted
-with setting as (
+with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
         set_config('hnsw.ef_search', $15::integer::text, true) is not null
         and set_config('hnsw.iterative_scan', 'relaxed_order', true) is not null as done
-    offset 0
 ),
 
 near as materialized (

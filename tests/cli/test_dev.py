@@ -1,0 +1,131 @@
+"""`jobsense dev`: from an empty folder to three lines that work as pasted, again at once, twice at once, and away."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.sample.generate import QUERIES
+from service.shell import serving
+from tests.cli.conftest import DEV_READY, Running, begin_dev, is_alive, is_ready
+
+CPU_S = 5.0
+
+
+def stop(running: Running) -> str:
+    """Ctrl-C; what it printed."""
+    running.signal(signal.SIGINT)
+    result = running.end()
+    assert result.code == 0, result.err
+    return result.out + result.err
+
+
+@pytest.fixture(scope="module")
+def first(dev_home: Path) -> Iterator[Running]:
+    """The first run in the folder, ready."""
+    running = begin_dev(dev_home)
+    try:
+        running.wait_for(DEV_READY)
+        yield running
+    finally:
+        running.discard()
+
+
+def printed(running: Running) -> tuple[str, str, list[str]]:
+    """Address, key and curl lines as dev printed them."""
+    address, key = running.wait_for(r"ready at (http://\S+)"), running.wait_for(r"key: (js_\S+)")
+    return address[1], key[1], re.findall(r"^curl .*$", running.out.replace("\r", ""), re.MULTILINE)
+
+
+def paste(line: str) -> Any:
+    """Run a line in a shell; its answer."""
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=30)
+    return msgspec.json.decode(ended.stdout)
+
+
+def database_pid(dev_home: Path) -> int:
+    """The server's process."""
+    return int((dev_home / "postgres-18" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed, and the printed lines call it")
+def test_the_first_run_prints_three_lines_that_work(first: Running) -> None:
+    """A search by meaning, a new posting, and a search by address, each pasted as it stands."""
+    assert "loaded 360 sample postings" in first.err
+    address, key, lines = printed(first)
+    assert is_ready(address)
+    assert [key in line for line in lines] == [True] * 3
+    found, made, asked = (paste(line) for line in lines)
+    assert len(found["results"]) == 3
+    right = {one["text"]: one["external_ids"] for one in msgspec.json.decode(QUERIES.read_bytes())}[serving.QUESTION]
+    assert found["results"][0]["job"]["external_id"] in right
+    assert found["mode"]["served"] == "hybrid"
+    assert (made["title"], made["embedding"]["state"]) == ("Solar technician", "pending")
+    assert "solar" in asked["results"][0]["job"]["title"].lower()
+
+
+def test_a_second_one_on_another_port_joins_the_database(first: Running, dev_home: Path) -> None:
+    """Same key, other address; the database stays when one of them leaves."""
+    second = begin_dev(dev_home)
+    try:
+        second.wait_for(DEV_READY)
+        address, key, _ = printed(first)
+        other, same, _ = printed(second)
+        assert (other != address, same) == (True, key)
+        assert is_ready(other)
+        stop(second)
+        assert is_ready(address)
+    finally:
+        second.discard()
+
+
+def test_a_port_in_use_is_one_clear_line(first: Running, dev_home: Path) -> None:
+    """Exit code 1 before anything else is touched, with what to set."""
+    address, _, _ = printed(first)
+    port = int(address.rpartition(":")[2])
+    refused = begin_dev(dev_home, port=port)
+    try:
+        result = refused.end()
+    finally:
+        refused.discard()
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"jobsense: cannot listen on 127.0.0.1:{port}: address already in use; set JOBSENSE_")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_ctrl_c_ends_it_with_its_database_and_the_next_start_is_quick(first: Running, dev_home: Path) -> None:
+    """Exit code 0 and no process left; the next one prints the same key, loads nothing, and logs for people."""
+    pid = database_pid(dev_home)
+    _, key, _ = printed(first)
+    stop(first)
+    assert not is_alive(pid)
+    again = begin_dev(dev_home, on_pty=True)
+    try:
+        again.wait_for(DEV_READY)
+        cpu_s = sum(map(int, Path(f"/proc/{again.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        assert cpu_s / os.sysconf("SC_CLK_TCK") < CPU_S
+        assert printed(again)[1] == key
+        shown = stop(again)
+    finally:
+        again.discard()
+    assert "loaded" not in shown
+    assert "service.ready" in shown
+    assert '"event"' not in shown
+
+
+def test_the_key_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """A new key takes the place of an old file whatever the rights of that, in a folder that is made if need be."""
+    path = tmp_path / "new" / serving.DEV_KEY
+    serving._keep_key(path, "one")
+    path.chmod(0o644)
+    serving._keep_key(path, "two")
+    assert serving._read_key(path) == "two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == [serving.DEV_KEY]

@@ -1,0 +1,36 @@
+"""The sample's searches, which share no words with the titles they should find, through the real service and model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from service.sample.generate import QUERIES
+from tests.cli.conftest import DEV_READY, begin_dev
+
+SEARCHES: list[dict[str, Any]] = msgspec.json.decode(QUERIES.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def api(dev_home: Path) -> Iterator[httpx.Client]:
+    """`jobsense dev` on the sample postings, which are embedded once in a session."""
+    running = begin_dev(dev_home)
+    try:
+        running.wait_for(DEV_READY)
+        address, key = running.wait_for(r"ready at (\S+)")[1], running.wait_for(r"key: (\S+)")[1]
+        with httpx.Client(base_url=address, headers={"X-API-Key": key}, timeout=30) as client:
+            yield client
+    finally:
+        running.discard()
+
+
+@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
+@pytest.mark.parametrize("search", SEARCHES, ids=[search["text"] for search in SEARCHES])
+def test_a_search_finds_a_right_answer(api: httpx.Client, search: dict[str, Any], mode: str) -> None:
+    """One of the right postings is among the first ten, by the mode that was asked for."""
+    answer = api.post("/api/v1/search", json={"text": search["text"], "top_k": 10, "mode": mode}).json()
+    assert answer["mode"]["served"] == mode
+    assert {hit["job"]["external_id"] for hit in answer["results"]} & set(search["external_ids"])
