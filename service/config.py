@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -64,9 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Like a struct's, with secrets hidden."""
         return f"Settings({', '.join(f'{name}={value}' for name, value in shown(self).items())})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
-        """The same for Rich, which a Struct would show its fields as they are."""
-        yield from shown(self).items()
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for Rich, to which a Struct would show its fields as they are."""
+        return list(shown(self).items())
 
 
 def shown(settings: Settings) -> dict[str, str]:

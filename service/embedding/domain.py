@@ -133,8 +133,8 @@ class LiveEmbedder:
         """Remember why nothing can be embedded; the time of the first reason stays."""
         if self._absence is None or self._absence.reason != error.reason:
             log.warning("embedder.absent", reason=error.reason, detail=error.detail)
-            since = datetime.now(UTC) if self._absence is None else self._absence.since
-            self._absence = Absence(error.reason, since, error.detail)
+        since = datetime.now(UTC) if self._absence is None else self._absence.since
+        self._absence = Absence(error.reason, since, error.detail)
 
     async def close(self) -> None:
         """Release the embedder."""

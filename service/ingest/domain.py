@@ -22,7 +22,7 @@ from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare
 
 BATCH = 500
-BATCH_CHARS = 4_000_000
+BATCH_CHARS = 1_000_000
 """Rows, and characters of descriptions, that are held at once."""
 
 UNREAD_CHARS = 2000

@@ -4,9 +4,9 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -42,6 +42,8 @@ MOST_LOOKS = 5
 """Times that a posting may be deleted and stored anew by others while one statement looks for it."""
 
 FIELDS = JobInput.__struct_fields__
+
+T = TypeVar("T")
 
 _REPEATED_NOT = re.compile(r'-(?=[^\w"]*-)')
 """A minus before another: PostgreSQL keeps each "not not ..." on a stack, which a row of them overflows."""
@@ -92,12 +94,7 @@ class Jobs:
         with its id.
         """
         last = {_key(job): job for job in jobs}
-        async with self._db.transaction() as connection:
-            stored = await _upsert(connection, tenant_id, list(last.values()), replace=True, now=now_utc())
-            updated = [one.job_id for one in stored if one.status == "updated"]
-            if updated:
-                await queries.refresh_copies(connection, job_ids=updated)
-        by_index = {one.index: one for one in stored}
+        by_index = {one.index: one for one in await _undisturbed(lambda: self._replace(tenant_id, list(last.values())))}
         results, previous = [], dict[tuple[str, str | int], str]()
         for job in jobs:
             final = by_index[last[_key(job)].index]
@@ -108,6 +105,21 @@ class Jobs:
         for status, number in Counter(result.status for result in results).items():
             count("jobsense_ingest_jobs_total", status, by=number)
         return results
+
+    async def _replace(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
+        async with self._db.transaction() as connection:
+            keys = [(job.source, job.external_id) for job in jobs if job.external_id is not None]
+            await queries.lock_jobs(
+                connection,
+                tenant_id=tenant_id,
+                sources=[source for source, _ in keys],
+                external_ids=[external_id for _, external_id in keys],
+            )
+            stored = await _upsert(connection, tenant_id, jobs, replace=True, now=now_utc())
+            updated = [one.job_id for one in stored if one.status == "updated"]
+            if updated:
+                await queries.refresh_copies(connection, job_ids=updated)
+        return stored
 
     async def fetch(self, tenant_id: int, job_id: int) -> Job:
         """One posting; raises NotFound."""
@@ -130,14 +142,18 @@ class Jobs:
 
     async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, if_match: str | None) -> Job:
         """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
+        job, changed = await _undisturbed(lambda: self._patch(tenant_id, job_id, patch, if_match))
+        count("jobsense_ingest_jobs_total", "updated" if changed else "unchanged")
+        return job
+
+    async def _patch(self, tenant_id: int, job_id: int, patch: JobPatch, if_match: str | None) -> tuple[Job, bool]:
         async with self._db.transaction() as connection:
             row = await _lock(connection, tenant_id, job_id, if_match)
             old = JobInput(**{name: getattr(row, name) for name in FIELDS})
             given = {name: value for name in FIELDS if (value := getattr(patch, name)) is not msgspec.UNSET}
             new = msgspec.structs.replace(old, **given)
             if new == old:
-                count("jobsense_ingest_jobs_total", "unchanged")
-                return row.job()
+                return row.job(), False
             # A source that is accepted no longer stands in the way of other changes to what it brought.
             kept = () if new.source != old.source else ("/source",)
             if errors := [error for error in self.check(new) if error.pointer not in kept]:
@@ -152,9 +168,7 @@ class Jobs:
             )
             if new.source != old.source or new.posted_at != old.posted_at:
                 await queries.refresh_copies(connection, job_ids=[job_id])
-            changed = await _fetch(connection, tenant_id, job_id)
-        count("jobsense_ingest_jobs_total", "updated")
-        return changed
+            return await _fetch(connection, tenant_id, job_id), True
 
     async def delete(self, tenant_id: int, job_id: int, *, if_match: str | None) -> None:
         """Delete a posting and all that belongs to it; raises NotFound, PreconditionFailed."""
@@ -204,6 +218,17 @@ def _as_set(values: Iterable[str] | None) -> tuple[str, ...] | None:
 
 def _in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
+
+
+async def _undisturbed(write: Callable[[], Awaitable[T]]) -> T:
+    """Write again what a deadlock undid: a batch locks in the order of its keys, and a posting that moves has two."""
+    for _ in range(MOST_LOOKS):
+        try:
+            return await write()
+        except DatabaseUnavailable as error:
+            if error.reason != "deadlock":
+                raise
+    return await write()
 
 
 def _fresh(stored: Stored, job: NewJob, now: datetime) -> Job:

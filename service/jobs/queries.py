@@ -12,6 +12,11 @@ def _exists() -> JobSenseError:
 
 
 @statement
+async def lock_jobs(db: Db, *, tenant_id: int, sources: list[str], external_ids: list[str]) -> list[int]:
+    """Lock the postings of these keys until the transaction ends; their ids."""
+
+
+@statement
 async def upsert_jobs(
     db: Db, *, tenant_id: int, rows: Json, replace: bool, now: datetime, traceparent: str | None
 ) -> list[UpsertRow]:

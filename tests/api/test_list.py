@@ -194,7 +194,7 @@ async def worded(shared: Service) -> dict[str, int]:
         ("nothing of the kind", set()),
         ("part-time", {"nurse"}),
         ("o'neil", {"swahili"}),
-        ('nurse -"hospital in"', {"nurse"}),
+        ('nurse -"hospital nurse"', {"nurse"}),
         ("- - - python", {"nurse", "swahili", "c++"}),
     ],
 )

@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+import structlog
 
 import service.app
 from service.__main__ import main
@@ -202,6 +203,7 @@ def call(
             capfd.readouterr()
             with pytest.raises(SystemExit) as ended:
                 main()
+            structlog.reset_defaults()  # it would go on writing to a standard error that ends with this test
         out, err = capfd.readouterr()
         assert isinstance(ended.value.code, int)
         return Result(ended.value.code, out, err)

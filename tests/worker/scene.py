@@ -11,6 +11,7 @@ from service.access.queries import ensure_tenant
 from service.config import Settings
 from service.db import Database
 from service.embedder import Vector
+from service.embedding.domain import LiveEmbedder
 from service.errors import TextRefused
 from service.jobs.domain import Jobs
 from service.jobs.model import JobPatch
@@ -104,6 +105,11 @@ class Scene:
             while not holds(answer := await self.value(query)):
                 pass
         return answer
+
+
+def reason(live: LiveEmbedder) -> str | None:
+    """Why queries cannot be embedded now."""
+    return live.absence.reason if live.absence else None
 
 
 def unit(vector: Sequence[float], other: Sequence[float]) -> float:

@@ -5,24 +5,31 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from uuid import uuid4
 
 from service.db import Database
 from service.embedding import queries
 from service.embedding.domain import LiveEmbedder
+from service.embedding.model import Generation
 from service.embedding.worker import Worker
 from service.loop import Loop
 from tests.fake_ollama.serve import FakeOllama
 from tests.worker.scene import HeldEmbedder, Scene
 
 
+def always(embedder: HeldEmbedder) -> Callable[[Generation | None], list[HeldEmbedder]]:
+    """This embedder, whatever the generation."""
+    return lambda _generation: [embedder]
+
+
 class Two:
     """Two workers on one database, as in two processes; each has its own embedder, which waits."""
 
-    def __init__(self, db: Database, **how: float) -> None:
+    def __init__(self, db: Database, *, renew_every_s: float = 10.0) -> None:
         self.embedders = [HeldEmbedder(), HeldEmbedder()]
-        self.lives = [LiveEmbedder(db, lambda _generation, e=embedder: [e]) for embedder in self.embedders]
-        self.workers = [Worker(db, live, batch=2, **how) for live in self.lives]  # type: ignore[arg-type] # as given
+        self.lives = [LiveEmbedder(db, always(embedder)) for embedder in self.embedders]
+        self.workers = [Worker(db, live, batch=2, renew_every_s=renew_every_s) for live in self.lives]
 
     async def connect(self) -> "Two":
         """Start both."""
@@ -181,9 +188,9 @@ async def test_returning_tasks_waits_for_no_writer(scene: Scene, db: Database) -
     async with db.transaction() as connection:
         await connection.execute("select from embedding_task where job_id = $1 for update", held)
         await queries.renew_lease(db, lease=lease, leased_until=now)
-        both = {"lease": lease, "job_ids": [held, free]}
-        assert await queries.drop_settled(db, generation=1, **both) == []
-        assert await queries.discard_tasks(db, reasons=["one", "two"], now=now, **both) == [free]
+        both = [held, free]
+        assert await queries.drop_settled(db, generation=1, lease=lease, job_ids=both) == []
+        assert await queries.discard_tasks(db, lease=lease, job_ids=both, reasons=["one", "two"], now=now) == [free]
         assert await queries.retry_tasks(db, lease=lease, due_at=now, reason=None) == []
     assert [row["reason"] for row in await scene.tasks()] == [None, "two"]
 
@@ -206,7 +213,7 @@ def start_worker(dsn: str, fake: FakeOllama) -> subprocess.Popen[bytes]:
 
 
 async def test_a_killed_worker(scene: Scene, dsn: str) -> None:
-    """A worker process killed in the middle of a batch leaves tasks that the next finishes once the lease has lapsed."""
+    """A worker process killed in a batch leaves tasks that the next finishes once their lease has lapsed."""
     with FakeOllama(dimensions=32, loaded=True) as fake:
         victim = start_worker(dsn, fake)
         try:

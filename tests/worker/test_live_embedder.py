@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from service.app import candidates
@@ -17,7 +18,7 @@ from service.embedding.worker import Worker
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.loop import Loop
 from tests.fakes import WordEmbedder
-from tests.worker.scene import Scene
+from tests.worker.scene import Scene, reason
 
 
 def only(*embedders: Embedder) -> Callable[[Generation | None], Sequence[Embedder]]:
@@ -44,7 +45,7 @@ async def test_the_first_that_starts_makes_the_generation(db: Database) -> None:
     first.down = "refused"
     live = LiveEmbedder(db, only(first, second))
     assert await live.connect() > 0
-    assert live.absence is None
+    assert reason(live) is None
     assert live.generation is not None
     assert (live.generation.model, live.generation.dimensions) == ("second", 8)
     assert (first.closed, second.closed) == (True, False)
@@ -65,7 +66,7 @@ async def test_the_first_that_starts_makes_the_generation(db: Database) -> None:
     ],
 )
 async def test_the_choice(db: Database, setting: str, before: tuple[str, str] | None, expected: list[str]) -> None:
-    """`auto` chooses only while there is no generation, and then uses its model; the other settings stay as they are."""
+    """`auto` chooses only while there is no generation, then takes its model; the other settings stay."""
     generation = None
     if before is not None:
         made = WordEmbedder(model=before[1])
@@ -114,13 +115,13 @@ async def test_a_race_for_the_first_generation(db: Database) -> None:
 
 
 async def test_another_model_is_reported_and_never_used(scene: Scene, db: Database, live: LiveEmbedder) -> None:
-    """An embedder of another model embeds nothing, query or posting, and the reason says so; its threads are released."""
+    """An embedder of another model embeds nothing, query or posting; the reason says so, and it is released."""
     await scene.post()
     for embedder in (WordEmbedder(model="other"), WordEmbedder(digest="words-2"), WordEmbedder(dimensions=8)):
         wrong = LiveEmbedder(db, only(embedder))
         await wrong.connect()
         assert wrong.absence is not None
-        assert wrong.absence.reason == "model_differs"
+        assert reason(wrong) == "model_differs"
         assert "never mixed" in wrong.absence.detail
         with pytest.raises(EmbedderUnavailable) as caught:
             await wrong.embed_query("accountant")
@@ -128,7 +129,7 @@ async def test_another_model_is_reported_and_never_used(scene: Scene, db: Databa
         with pytest.raises(EmbedderUnavailable):
             await Worker(db, wrong).step()
         assert (embedder.queries, embedder.documents, embedder.closed) == ([], [], True)
-    assert live.absence is None
+    assert reason(live) is None
 
 
 async def test_a_model_exchanged_under_its_name(
@@ -140,8 +141,7 @@ async def test_a_model_exchanged_under_its_name(
     outcome = await worker.step()
     assert (outcome.stored, outcome.retried) == (0, 1)
     assert await scene.passages(job_id) == []
-    assert live.absence is not None
-    assert live.absence.reason == "model_differs"
+    assert reason(live) == "model_differs"
     assert [row["reason"] for row in await scene.tasks()] == ["model_differs"]
 
 
@@ -152,14 +152,13 @@ async def test_an_exchange_is_found_without_work(
     await live.connect()
     embedder.swapped = True
     await live.connect()
-    assert live.absence is None, "not asked again at once"
+    assert reason(live) is None, "not asked again at once"
     monkeypatch.setattr(domain, "CHECK_EVERY_S", 0.0)
     await live.connect()
-    assert live.absence is not None
-    assert live.absence.reason == "model_differs"
+    assert reason(live) == "model_differs"
     embedder.swapped = False
     await live.connect()
-    assert live.absence is None, "and started anew, where it is the same after all"
+    assert reason(live) is None, "and started anew, where it is the same after all"
 
 
 async def test_absence_and_return(embedder: WordEmbedder, live: LiveEmbedder) -> None:
@@ -175,17 +174,17 @@ async def test_absence_and_return(embedder: WordEmbedder, live: LiveEmbedder) ->
     assert (absence.reason, absence.since >= before) == ("timeout", True)
     embedder.down = "refused"
     assert await live.connect() >= domain.RECONNECT_S
-    assert live.absence is not None
-    assert (live.absence.reason, live.absence.since) == ("refused", absence.since)
+    assert reason(live) is not None
+    assert live.absence == msgspec.structs.replace(absence, reason="refused", detail="the embedder is down: refused")
     embedder.down = None
     await live.connect()
-    assert live.absence is None
+    assert reason(live) is None
     embedder.down = "refused"
     with pytest.raises(EmbedderUnavailable):
         await live.embed_query("accountant")
     embedder.down = None
     assert len((await live.embed_query("accountant")).vector) == 64
-    assert live.absence is None
+    assert reason(live) is None
 
 
 async def test_nothing_reachable_then_there(db: Database) -> None:
@@ -193,15 +192,14 @@ async def test_nothing_reachable_then_there(db: Database) -> None:
     embedder = WordEmbedder()
     embedder.down = "refused"
     live = LiveEmbedder(db, only(embedder))
-    assert live.absence is not None
-    assert live.absence.reason == "starting"
+    assert reason(live) == "starting"
     for _ in range(2):
         await live.connect()
-        assert live.absence.reason in {"starting", "refused"}
+        assert reason(live) in {"starting", "refused"}
         assert live.generation is None
     embedder.down = None
     await live.connect()
-    assert live.absence is None
+    assert reason(live) is None
     assert LiveEmbedder(db, only()).generation is None
 
 
@@ -209,8 +207,7 @@ async def test_no_candidates(db: Database) -> None:
     """Without any embedder the reason says so."""
     live = LiveEmbedder(db, only())
     await live.connect()
-    assert live.absence is not None
-    assert live.absence.reason == "not_configured"
+    assert reason(live) == "not_configured"
 
 
 async def test_a_hanging_start_holds_nothing_up(db: Database) -> None:
@@ -242,13 +239,13 @@ async def test_a_database_fault_at_the_start_releases(db: Database, monkeypatch:
     assert embedder.closed
     monkeypatch.undo()
     await live.connect()
-    assert live.absence is None
+    assert reason(live) is None
 
 
 async def test_a_switched_generation_is_followed(
     db: Database, embedder: WordEmbedder, live: LiveEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When another generation goes live, queries stop at once to be embedded with the old model, and the loop follows."""
+    """When another generation goes live, queries are no longer embedded with the old model, and the loop follows."""
     other = WordEmbedder(model="other", dimensions=8)
     monkeypatch.setattr(live, "_candidates", only(other))
     identity = other.identity

@@ -11,7 +11,7 @@ from service.embedding.worker import Worker
 from service.errors import EmbedderUnavailable
 from tests.fake_ollama.clients import quick
 from tests.fake_ollama.serve import FakeOllama
-from tests.worker.scene import Scene
+from tests.worker.scene import Scene, reason
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def documents(fake: FakeOllama) -> list[str]:
 
 async def test_the_main_path(scene: Scene, worker: Worker, fake: FakeOllama, live: LiveEmbedder) -> None:
     """Postings go to Ollama with the model's prefix, a long one in passages; the vectors are stored for its model."""
-    short, long = (await scene.post(title="Tailor"))[0], (await scene.post(description="Sew suits well. " * 300))[0]
+    text = " ".join(f"Sew suit number {number} well." for number in range(300))
+    (short,), (long,) = await scene.post(title="Tailor"), await scene.post(description=text)
     outcome = await worker.step()
     assert (outcome.stored, outcome.texts) == (2, len(documents(fake)))
     assert [len(await scene.passages(job_id)) for job_id in (short, long)] == [1, outcome.texts - 1]
@@ -92,7 +93,7 @@ async def test_ollama_dies_midway(scene: Scene, worker: Worker, fake: FakeOllama
     await scene.make_due()
     assert (await worker.step()).stored == 2
     assert before.isdisjoint(documents(fake))
-    assert live.absence is None
+    assert reason(live) is None
 
 
 async def test_nan_text(scene: Scene, worker: Worker, fake: FakeOllama) -> None:
@@ -126,13 +127,12 @@ async def test_a_model_pulled_anew(scene: Scene, worker: Worker, fake: FakeOllam
     fake.set(digest="f" * 64)
     assert (await worker.step()).retried == 1
     await live.connect()
-    assert live.absence is not None
-    assert live.absence.reason == "model_differs"
-    assert "ffffffffffff" in live.absence.detail
+    assert reason(live) == "model_differs"
+    assert "ffffffffffff" in (live.absence.detail if live.absence else "")
     fake.reset()
     fake.set(dimensions=32)
     await live.connect()
-    assert live.absence is None
+    assert reason(live) is None
     await scene.make_due()
     assert (await worker.step()).stored == 1
 
@@ -142,11 +142,10 @@ async def test_ollama_comes_up_later(db: Database, fake: FakeOllama) -> None:
     fake.set(missing_model=True)
     live = LiveEmbedder(db, lambda _generation: [quick(fake.url)])
     await live.connect()
-    assert live.absence is not None
-    assert live.absence.reason == "model_missing"
+    assert reason(live) == "model_missing"
     fake.set(missing_model=False)
     await live.connect()
-    assert live.absence is None
+    assert reason(live) is None
     await live.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ async def test_same_texts_in_one_claim(scene: Scene, worker: Worker, embedder: W
 
 async def test_a_twin_is_copied(scene: Scene, worker: Worker, embedder: WordEmbedder) -> None:
     """A posting whose text another has had embedded gets copies of its passages, with its own source."""
-    fields = {"title": "Driver", "description": "Drive far. " * 40, "external_id": ...}
+    fields: dict[str, Any] = {"title": "Driver", "description": "Drive far. " * 40, "external_id": ...}
     (first,) = await scene.post(**fields)
     await worker.step()
     asked = len(embedder.documents)
@@ -107,7 +108,7 @@ async def test_a_twin_is_copied(scene: Scene, worker: Worker, embedder: WordEmbe
 
 
 async def test_a_twin_that_changed_meanwhile(scene: Scene, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the twin's text changes between claim and copy, nothing is copied, and the old passages stay until embedded."""
+    """When the twin's text changes between claim and copy nothing is copied, and the old passages stay."""
     (twin,) = await scene.post(title="Driver", external_id=..., description="Drive.")
     (job_id,) = await scene.post(title="Cook", external_id=..., description="Drive.")
     await worker.step()

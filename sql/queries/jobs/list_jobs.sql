@@ -28,9 +28,26 @@ left join embedded e on e.job_id = j.id and e.generation = (select generation fr
 where
     j.tenant_id = $1
     and ($2::bigint is null or j.id < $2)
-    and ($3::text is null or exists (
-        select from job_word w where w.job_id = j.id and w.words @@ websearch_to_tsquery('english', $3)
-    ))
+    and ($3::text is null or case
+        -- a phrase, which a hyphen or an apostrophe makes too, needs positions, which job_word has not: it only narrows
+        -- down whose long words are read, by the same words in any order; what is negated cannot narrow down
+        when websearch_to_tsquery('english', $3)::text like '%<%>%' then
+            (
+                websearch_to_tsquery('english', $3)::text like '%!%'
+                or exists (
+                    select from job_word w
+                    where
+                        w.job_id = j.id
+                        and w.words @@ regexp_replace(
+                            websearch_to_tsquery('english', $3)::text, '<[-0-9]+>', '&', 'g'
+                        )::tsquery
+                )
+            )
+            and j.words @@ websearch_to_tsquery('english', $3)
+        else exists (
+            select from job_word w where w.job_id = j.id and w.words @@ websearch_to_tsquery('english', $3)
+        )
+    end)
     and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 order by j.id desc
 limit $13
