@@ -116,19 +116,21 @@ class MiniLM:
 
     def __init__(self, path: Path) -> None:
         """Load the weights (no checksum is taken here); about 90 MB stay resident."""
-        with safe_open(path, framework="numpy") as file:
 
-            def read(name: str) -> Floats:
+        def read(name: str) -> Floats:
+            # Opened for each tensor: an open file is mapped as a whole, and every page that was read would stay
+            # resident beside its copy, 90 MB more at the peak.
+            with safe_open(path, framework="numpy") as file:
                 tensor: Floats = file.get_tensor(name)
-                return tensor
+            return tensor
 
-            self._words = read("embeddings.word_embeddings.weight")
-            # Every token of a single text is of type 0.
-            self._places = (
-                read("embeddings.position_embeddings.weight") + read("embeddings.token_type_embeddings.weight")[0]
-            )
-            self._norm = _Norm(read("embeddings.LayerNorm.weight"), read("embeddings.LayerNorm.bias"))
-            self._layers = [_Layer(read, f"encoder.layer.{i}") for i in range(_LAYERS)]
+        self._words = read("embeddings.word_embeddings.weight")
+        # Every token of a single text is of type 0.
+        self._places = (
+            read("embeddings.position_embeddings.weight") + read("embeddings.token_type_embeddings.weight")[0]
+        )
+        self._norm = _Norm(read("embeddings.LayerNorm.weight"), read("embeddings.LayerNorm.bias"))
+        self._layers = [_Layer(read, f"encoder.layer.{i}") for i in range(_LAYERS)]
 
     @staticmethod
     def workspace(tokens: int) -> Workspace:

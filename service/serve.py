@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.supervisors import Multiprocess
@@ -20,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from service.app import build_version, create_app, prepare_schema
 from service.config import Settings, variable
 from service.errors import OperatorError
+from service.health.domain import Health
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.logs import get_logger
 from service.telemetry.sampling import read_otel
@@ -31,8 +31,8 @@ KEEP_ALIVE_S = 75
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-Ready = Callable[[str, Litestar], Awaitable[None]]
-"""Called with the address once requests are answered there, and with the application that answers."""
+Ready = Callable[[str, Health], Awaitable[None]]
+"""Called with the address once requests are answered there, and with what knows how the parts of the service are."""
 
 loop_factory = auto_loop_factory
 """Makes the event loop to serve on: uvloop, where there is one."""
@@ -151,7 +151,7 @@ async def serve_on(
     await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
     up.cancel()
     if ready is not None and not serving.done():
-        await ready(base_url(settings, sockets), app)
+        await ready(base_url(settings, sockets), app.state["health"])
     await serving
 
 

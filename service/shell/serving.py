@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-from litestar import Litestar
 
 from service.access.domain import Access, create_key
 from service.access.model import SCOPES
@@ -82,8 +81,8 @@ def dev() -> None:
                         await _load_sample(parts)
                         key = await _dev_key(parts, settings.data_dir / DEV_KEY)
 
-                    async def announce(base: str, app: Litestar) -> None:
-                        await _until_embedder_is_known(app)
+                    async def announce(base: str, health: Health) -> None:
+                        await _until_embedder_is_known(health)
                         click.echo(_welcome(base, key))
 
                     await serve_on(settings, telemetry, dsn, sockets, ready=announce)
@@ -104,9 +103,8 @@ async def _load_sample(parts: Parts) -> None:
         await embed_all(parts, bar)
 
 
-async def _until_embedder_is_known(app: Litestar) -> None:
+async def _until_embedder_is_known(health: Health) -> None:
     """Wait while the model is loaded, so that the first search that is pasted already goes by meaning."""
-    health: Health = app.state["health"]
     deadline = asyncio.get_running_loop().time() + EMBEDDER_PATIENCE_S
     while asyncio.get_running_loop().time() < deadline:
         if (await health.report()).parts["embedder"].detail.get("reason") != "starting":

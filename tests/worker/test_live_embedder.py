@@ -165,8 +165,8 @@ async def test_absence_and_return(embedder: WordEmbedder, live: LiveEmbedder) ->
     """The first time of an outage stays while its reason changes; it ends with a query, or by the loop without one."""
     embedder.down = "refused"
     before = datetime.now(UTC)
-    for reason in ("refused", "timeout", "timeout"):
-        embedder.down = reason
+    for why in ("refused", "timeout", "timeout"):
+        embedder.down = why
         with pytest.raises(EmbedderUnavailable):
             await live.embed_query("accountant")
     absence = live.absence

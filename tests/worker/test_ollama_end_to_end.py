@@ -80,9 +80,10 @@ async def test_text_changed_while_ollama_computes(scene: Scene, worker: Worker, 
 async def test_ollama_dies_midway(scene: Scene, worker: Worker, fake: FakeOllama, live: LiveEmbedder) -> None:
     """Requests that were answered are stored; the others go back with the reason, and are not repeated for those."""
     await scene.post(count=4)
+    before_step = fake.counts.embed_requests
     fake.set(hold=True, permits=1)
     step = asyncio.create_task(worker.step())
-    await fake.wait_until(lambda counts: counts.items_computed >= 2)
+    await fake.wait_until(lambda counts: counts.embed_requests == before_step + 2)
     fake.set(drop="before", hold=False)
     outcome = await step
     assert (outcome.stored, outcome.retried) == (2, 2)
