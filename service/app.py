@@ -1,5 +1,6 @@
 """The composition root: the only module that knows everyone, and wires them together."""
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -88,7 +89,8 @@ class Parts:
         self.live = LiveEmbedder(db, candidates(settings, document_threads=document_threads))
         self.worker = Worker(db, self.live)
         self.searcher = Searcher(db, self.live.embed_query, self.absent_since)
-        self._loops = [Loop("embedder", self.live.connect)]
+        self._connecting = Loop("embedder", self.live.connect)
+        self._loops = [Loop("backlog", self.worker.watch_backlog)]
 
     def absent_since(self) -> datetime | None:
         """Since when queries cannot be embedded."""
@@ -98,13 +100,12 @@ class Parts:
         """Connect the embedder in the background, and embed in the background if asked to."""
         if embed:
             self._loops += [Loop("worker", self.worker.run_once), Loop("term-stat", self.worker.keep_term_stat)]
-        for loop in self._loops:
+        for loop in (self._connecting, *self._loops):
             loop.start()
 
     async def stop(self) -> None:
-        """End the loops, giving claimed tasks back, then the embedder."""
-        for loop in reversed(self._loops):
-            await loop.stop()
+        """End the loops, giving claimed tasks back, then the embedder; one that is still starting is not waited for."""
+        await asyncio.gather(self._connecting.stop(timeout_s=0), *(loop.stop() for loop in self._loops))
         await self.live.close()
 
     async def embedder_state(self) -> Part:

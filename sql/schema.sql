@@ -41,7 +41,7 @@ create table embedding_task (
     created_at timestamptz not null,
     constraint embedding_task_pkey primary key (job_id)
 );
-create index embedding_task_due_idx on embedding_task using btree (due_at) where (failed_at is null);
+create index embedding_task_due_idx on embedding_task using btree (due_at, job_id) where (failed_at is null);
 create index embedding_task_lease_idx on embedding_task using btree (lease) where (lease is not null);
 
 create table generation (

@@ -1,6 +1,7 @@
 """Which model embeds: finds the live generation, starts the embedder that fits it, and says why when there is none."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from service.embedding.model import (
     SIMILARITY_FLOORS,
     Generation,
 )
+from service.embedding.passages import split_query
 from service.errors import EmbedderUnavailable
 from service.telemetry.logs import get_logger
 from service.telemetry.stages import stage
@@ -96,22 +98,26 @@ class LiveEmbedder:
         return self._embedder, generation
 
     async def embed_query(self, text: str) -> QueryVector:
-        """Embed a search text; raises EmbedderUnavailable or TextRefused."""
+        """Embed a search text; raises EmbedderUnavailable or TextRefused.
+
+        One that is longer than the model takes is embedded in pieces, and searched by the direction of their sum.
+        """
         try:
             embedder, generation = await self.ready()
+            pieces = split_query(text, generation=generation, tokenizer=embedder)
             with stage(
                 "embed",
                 gen_ai_provider_name=generation.provider,
                 gen_ai_request_model=generation.model,
                 gen_ai_embeddings_dimension_count=generation.dimensions,
-                jobsense_embed_texts=1,
+                jobsense_embed_texts=len(pieces),
             ):
-                vector = await embedder.embed_query(text)
+                vectors = [await embedder.embed_query(piece) for piece in pieces]
         except EmbedderUnavailable as error:
             self.note_absence(error)
             raise
         self._note_presence()
-        return QueryVector(generation, vector)
+        return QueryVector(generation, vectors[0] if len(vectors) == 1 else _direction_of_sum(vectors))
 
     async def require_unchanged(self, embedder: Embedder) -> None:
         """Raises EmbedderUnavailable when vectors just made may be of another model than the live generation's.
@@ -202,6 +208,12 @@ class LiveEmbedder:
         if self._absence is not None and self._absence.reason != "starting":
             log.info("embedder.back", reason=self._absence.reason, since=self._absence.since.isoformat())
         self._absence = None
+
+
+def _direction_of_sum(vectors: Sequence[Vector]) -> Vector:
+    total = [sum(values) for values in zip(*vectors, strict=True)]
+    norm = math.hypot(*total)
+    return [value / norm for value in total] if norm else list(vectors[0])
 
 
 def _say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:

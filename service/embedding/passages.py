@@ -60,6 +60,13 @@ def split(
     return _Splitter(shortened, whole, len(whole) - len(body or ""), generation, tokenizer).passages()
 
 
+def split_query(text: str, *, generation: Generation, tokenizer: Tokenizer) -> list[str]:
+    """A search text in pieces that the model takes whole; nearly always the one."""
+    if tokenizer.count_tokens(text) <= generation.max_tokens:
+        return [text]
+    return [passage.text for passage in _Splitter("", text, 0, generation, tokenizer).passages()]
+
+
 def _shorten(lead: str, most: int, tokenizer: Tokenizer) -> str:
     """As much of the lead's beginning as takes `most` tokens."""
     spans = tokenizer.token_offsets(lead)

@@ -24,7 +24,7 @@ from service.search.model import (
     Total,
 )
 from service.search.scan import ScanChooser, needs_job
-from service.telemetry.stages import annotate, stage
+from service.telemetry.stages import annotate
 
 BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
@@ -100,8 +100,7 @@ class Searcher:
         if request.mode == "lexical":
             return None, None
         try:
-            with stage("embed"):
-                return await self._embed_query(request.text), None
+            return await self._embed_query(request.text), None
         except TextRefused as error:
             reason, refused = "text_refused", EmbedderUnavailable(error.detail, reason="text_refused")
         except EmbedderUnavailable as error:

@@ -153,7 +153,7 @@ create table embedding_task (
     constraint embedding_task_pkey primary key (job_id),
     constraint embedding_task_job_id_fkey foreign key (job_id) references job (id) on delete cascade
 );
-create index embedding_task_due_idx on embedding_task (due_at) where failed_at is null;
+create index embedding_task_due_idx on embedding_task (due_at, job_id) where failed_at is null;
 create index embedding_task_lease_idx on embedding_task (lease) where lease is not null;
 
 -- Every generation's vectors behind one view, so that a search names a generation and can never mix two models.

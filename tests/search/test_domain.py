@@ -123,6 +123,32 @@ async def test_the_best_passage_is_quoted_with_its_place(jobs: Jobs, worker: Wor
     assert stored.job_id == answer.results[0].job.id
 
 
+async def test_no_passage_is_quoted_from_a_text_that_changed(jobs: Jobs, worker: Worker, searcher: Searcher) -> None:
+    """While a changed text waits to be embedded, its posting is found by the old vectors and quotes nothing."""
+    row = new_job(0, title="Staff", external_id="one", description="The helicopter pilot must know mountains.")
+    await jobs.store(TENANT, [row])
+    await worker.step()
+    await jobs.store(TENANT, [new_job(0, title="Staff", external_id="one", description="A clerk counts stock.")])
+    answer = await searcher.search(TENANT, SearchRequest(text="helicopter pilot", mode="semantic"))
+    assert [hit.passage for hit in answer.results] == [None]
+    await worker.step()
+    answer = await searcher.search(TENANT, SearchRequest(text="clerk stock", mode="semantic", min_score=0.0))
+    assert answer.results[0].passage is not None
+    assert "counts stock" in answer.results[0].passage.text
+
+
+async def test_a_text_longer_than_the_model_takes_is_split(
+    jobs: Jobs, worker: Worker, searcher: Searcher, embedder: WordEmbedder
+) -> None:
+    """Every word of a long text counts: what is named at its end is found by meaning."""
+    await store(jobs, worker, ["Helicopter pilot", "Clerk"])
+    text = "stories " * 100 + "helicopter pilot " * 30
+    answer = await searcher.search(TENANT, SearchRequest(text=text, mode="semantic", min_score=0.0))
+    assert (answer.mode.served, titles(answer)[0]) == ("semantic", "Helicopter pilot")
+    assert len(embedder.queries) > 1
+    assert all(embedder.count_tokens(piece) <= embedder.identity.max_tokens for piece in embedder.queries)
+
+
 async def test_a_look_that_its_budget_cut_is_widened(jobs: Jobs, worker: Worker, searcher: Searcher) -> None:
     """Copies in many passages do not keep a page short: the look goes on until it is full."""
     long_text = " ".join(f"Sentence {number} tells of welding steel." for number in range(400))

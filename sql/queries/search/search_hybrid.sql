@@ -147,7 +147,9 @@ select
     h.score::double precision as score,
     h.similarity::double precision as similarity,
     h.coverage::double precision as coverage,
-    h.passage_no, h.body_start, h.body_end, substr(j.body, h.body_start + 1, h.body_end - h.body_start) as passage,
+    h.passage_no, h.body_start, h.body_end,
+    -- while a changed text waits to be embedded, the old places mean nothing in it
+    case when e.text_hash = j.text_hash then substr(j.body, h.body_start + 1, h.body_end - h.body_start) end as passage,
     (select count(*) from match) as total,
     (select count(*) from near) as looked_at,
     (select coalesce(min(-distance), 0) from near)::double precision as last_similarity,
