@@ -18,8 +18,6 @@ from service.access.controller import STATE_KEY, authenticate
 from service.access.domain import Access
 from service.config import Settings
 from service.db import Database
-from service.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
-from service.docs_page import docs_handlers
 from service.embedder import Embedder
 from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
@@ -29,15 +27,17 @@ from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.health.model import Part
+from service.http.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
+from service.http.docs_page import docs_handlers
+from service.http.methods import serve_methods
+from service.http.openapi import openapi_config
+from service.http.problem import EXCEPTION_HANDLERS, send_problem
 from service.jobs.controller import JobController, StatsController
 from service.jobs.domain import Jobs
 from service.loop import Loop
-from service.methods import serve_methods
 from service.migrate import migrate_up, require_current
-from service.minilm import LocalEmbedder
-from service.ollama import OllamaEmbedder
-from service.openapi import openapi_config
-from service.problem import EXCEPTION_HANDLERS, send_problem
+from service.minilm.embedder import LocalEmbedder
+from service.ollama.client import OllamaEmbedder
 from service.search.controller import SearchController
 from service.search.domain import Searcher
 from service.telemetry.lifecycle import Telemetry

@@ -44,7 +44,7 @@ async def database(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    from service.embedded import EmbeddedPostgres  # noqa: PLC0415 - needs fcntl and pwd, which an own database does not
+    from service.embedded.server import EmbeddedPostgres  # noqa: PLC0415 - needs fcntl and pwd, which an own database does not
 
     async with EmbeddedPostgres(settings.data_dir) as server:
         yield server.dsn

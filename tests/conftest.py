@@ -25,7 +25,7 @@ import service.app
 from service.app import Parts, create_app
 from service.config import Settings
 from service.db import Database
-from service.embedded import EmbeddedPostgres
+from service.embedded.server import EmbeddedPostgres
 from service.embedding.domain import LiveEmbedder
 from service.embedding.worker import Worker
 from service.migrate import migrate_up

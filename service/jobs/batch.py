@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from service.decoding import decode_rows
 from service.errors import FieldError, Invalid
+from service.http.decoding import decode_rows
 from service.jobs.domain import Jobs
 from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare

@@ -9,12 +9,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
-from service.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
+from service.http.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
+from service.http.problem import problems
 from service.jobs.batch import BatchAnswer, store_rows
 from service.jobs.conditions import is_fresh
 from service.jobs.domain import Jobs
 from service.jobs.model import Job, JobInput, JobPatch, ListQuery, Page, Stats
-from service.problem import problems
 
 JobId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The posting's number.")]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="An ETag: change only this version.")]

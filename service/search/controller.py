@@ -5,8 +5,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from service.access.controller import caller_of
-from service.decoding import StrictRequest, takes
-from service.problem import problems
+from service.http.decoding import StrictRequest, takes
+from service.http.problem import problems
 from service.search.domain import Searcher
 from service.search.model import SearchAnswer, SearchQuery, SearchRequest
 from service.telemetry.stages import annotate

@@ -10,9 +10,9 @@ from litestar import Litestar
 from service.app import create_app
 from service.config import Settings, read, shown, variable
 from service.errors import OperatorError
+from service.http.openapi import document
 from service.migrate import Applied, migrate_down, migrate_up
 from service.migrate import status as migration_status
-from service.openapi import document
 from service.serve import database
 from service.shell.running import run, telemetry_of_command
 

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_prometheus
 
 from service.config import Settings
-from service.embedded import EmbeddedPostgres
+from service.embedded.server import EmbeddedPostgres
 from service.health.model import Part
 from service.migrate import migrate_up
 from service.telemetry.lifecycle import Telemetry

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.config import Settings
-from service.methods import serve_methods
+from service.http.methods import serve_methods
 from service.telemetry.lifecycle import Telemetry
 from tests.api.calls import JOBS, SEARCH, create, problem
 from tests.conftest import Service, running

@@ -10,7 +10,7 @@ from litestar.routes import HTTPRoute
 from service.__main__ import cli
 from service.app import create_app
 from service.config import Settings, read, variable
-from service.problem import PROBLEMS
+from service.http.problem import PROBLEMS
 from service.telemetry.lifecycle import Telemetry
 
 ROOT = Path(__file__).parents[2]

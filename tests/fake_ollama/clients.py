@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from service.ollama import OllamaEmbedder
+from service.ollama.client import OllamaEmbedder
 from tests.fake_ollama.serve import FakeOllama
 
 MODEL = "nomic-embed-text"

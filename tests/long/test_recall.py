@@ -19,7 +19,7 @@ from service.ingest.domain import Ingest, Rejects
 from service.ingest.mapping import FieldMap
 from service.jobs.domain import Jobs
 from service.jobs.model import Filters
-from service.minilm import LocalEmbedder
+from service.minilm.embedder import LocalEmbedder
 from service.search.domain import Searcher
 from service.search.model import SearchRequest
 from service.search.scan import ef_search, needs_job

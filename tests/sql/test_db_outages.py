@@ -10,7 +10,7 @@ import pytest
 import service.db
 from service.access.queries import ensure_tenant
 from service.db import Database, session
-from service.embedded import EmbeddedPostgres
+from service.embedded.server import EmbeddedPostgres
 from service.errors import DatabaseUnavailable, SchemaError, SettingError
 from service.health.queries import check_database
 from service.migrate import migrate_up

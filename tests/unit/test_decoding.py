@@ -15,11 +15,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody, RawBody
 from msgspec import UNSET, Meta, UnsetType
 
-from service.decoding import FORM, JSON, NDJSON, StrictRequest, check_parameters, decode_json, decode_rows, takes
 from service.errors import FieldError, Invalid, UnreadableBody
-from service.field_errors import MAX_ERRORS, all_errors
-from service.parameters import decode_form, decode_query
-from service.problem import EXCEPTION_HANDLERS
+from service.http.decoding import FORM, JSON, NDJSON, StrictRequest, check_parameters, decode_json, decode_rows, takes
+from service.http.field_errors import MAX_ERRORS, all_errors
+from service.http.parameters import decode_form, decode_query
+from service.http.problem import EXCEPTION_HANDLERS
 
 LIMIT = 65_536
 

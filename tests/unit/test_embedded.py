@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service import embedded_socket
-from service.embedded import EmbeddedPostgres
-from service.embedded_tuning import GIB, MIB
+from service.embedded import socket as embedded_socket
+from service.embedded.server import EmbeddedPostgres
+from service.embedded.tuning import GIB, MIB
 
 ROOT = Path(__file__).parents[2]
 SMALL = 512 * MIB  # what the servers of these tests are tuned for
@@ -28,7 +28,7 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch 
 CHILD = """
 import asyncio, os, sys
 from pathlib import Path
-from service.embedded import EmbeddedPostgres
+from service.embedded.server import EmbeddedPostgres
 from service.errors import EmbeddedError
 async def main():
     try:

@@ -12,9 +12,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service import embedded_cluster, embedded_program, embedded_socket
-from service.embedded import EmbeddedPostgres
-from service.embedded_tuning import GIB, MIB
+from service.embedded import cluster as embedded_cluster
+from service.embedded import program as embedded_program
+from service.embedded import socket as embedded_socket
+from service.embedded.server import EmbeddedPostgres
+from service.embedded.tuning import GIB, MIB
 from service.errors import EmbeddedError
 
 SMALL = 512 * MIB  # what the servers of these tests are tuned for

@@ -12,9 +12,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service import embedded_socket
-from service.embedded import EmbeddedPostgres
-from service.embedded_tuning import GIB, MIB
+from service.embedded import socket as embedded_socket
+from service.embedded.server import EmbeddedPostgres
+from service.embedded.tuning import GIB, MIB
 
 SMALL = 512 * MIB  # what the servers of these tests are tuned for
 MEMORY = Path("/dev/shm")  # noqa: S108 - the folder below it is made under a random name, mode 0700

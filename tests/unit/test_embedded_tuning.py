@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service import embedded_tuning
-from service.embedded_tuning import GIB, MIB, Machine
+from service.embedded import tuning as embedded_tuning
+from service.embedded.tuning import GIB, MIB, Machine
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from service import minilm
 from service.embedder import Embedder, Vector
 from service.errors import EmbedderUnavailable, TextRefused
-from service.minilm import LocalEmbedder
+from service.minilm import embedder as minilm
+from service.minilm.embedder import LocalEmbedder
 
 if importlib.util.find_spec("tokenizers") is None or importlib.util.find_spec(minilm.PACKAGE) is None:
     pytest.skip("the `local` extra is not installed", allow_module_level=True)

@@ -11,8 +11,8 @@ import pytest
 
 from service.embedder import Embedder
 from service.errors import EmbedderUnavailable, SettingError, TextRefused
-from service.ollama import OllamaEmbedder
-from service.ollama_batches import BatchSize, plan_batches
+from service.ollama.batches import BatchSize, plan_batches
+from service.ollama.client import OllamaEmbedder
 from tests.fake_ollama.clients import MODEL, opened, quick, started
 from tests.fake_ollama.serve import FakeOllama
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.embedder import PartlyEmbedded
 from service.errors import EmbedderUnavailable, TextRefused
-from service.ollama import OllamaEmbedder
+from service.ollama.client import OllamaEmbedder
 from tests.fake_ollama.clients import opened, quick, started
 from tests.fake_ollama.serve import FakeOllama
 

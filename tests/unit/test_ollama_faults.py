@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from service.ollama_faults import BadText, Permanent, Reason, Transient, WireFault, classify, unavailable
+from service.ollama.faults import BadText, Permanent, Reason, Transient, WireFault, classify, unavailable
 
 RUNNER = 'do embedding request: Post \\"http://127.0.0.1:40001/embedding\\": '
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from service.ollama import OllamaEmbedder
-from service.ollama_lanes import QUERIES_PER_YIELD, Lanes
+from service.ollama.client import OllamaEmbedder
+from service.ollama.lanes import QUERIES_PER_YIELD, Lanes
 from tests.fake_ollama.clients import started
 from tests.fake_ollama.serve import FakeOllama
 

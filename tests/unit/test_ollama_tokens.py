@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ollama_models import FAMILIES, Family, family_of, same_model
-from service.ollama_tokens import RESERVED_TOKENS, count_pieces, least_tokens, token_offsets
+from service.ollama.models import FAMILIES, Family, family_of, same_model
+from service.ollama.tokens import RESERVED_TOKENS, count_pieces, least_tokens, token_offsets
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,11 +14,11 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, PathParameter, 
 from msgspec import UNSET, Meta, UnsetType
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-import service.docs_page
-from service.decoding import JSON, NDJSON, StrictRequest, check_parameters, takes
-from service.docs_page import docs_handlers
-from service.openapi import document, openapi_config
-from service.problem import EXCEPTION_HANDLERS, problems
+import service.http.docs_page
+from service.http.decoding import JSON, NDJSON, StrictRequest, check_parameters, takes
+from service.http.docs_page import docs_handlers
+from service.http.openapi import document, openapi_config
+from service.http.problem import EXCEPTION_HANDLERS, problems
 
 T = TypeVar("T")
 
@@ -312,7 +312,7 @@ async def test_the_page_knows_the_path_it_is_served_under() -> None:
 
 def test_the_assets_carry_their_licence() -> None:
     """The licence, the notice and the version of Swagger UI are beside its files, and the bundle is that version."""
-    folder = Path(service.docs_page.__file__).parent / "docs_assets"
+    folder = Path(service.http.docs_page.__file__).parent / "docs_assets"
     version = re.search(r"Swagger UI (\d+\.\d+\.\d+)", (folder / "README.md").read_text())
     assert version is not None
     assert "Apache License" in (folder / "LICENSE").read_text()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from service.embedding.model import PASSAGE_OVERLAP, Generation, Passage
 from service.embedding.passages import LEAD_SHARE, Tokenizer, coverage, lead_of, split
-from service.minilm import LocalEmbedder
-from service.ollama import OllamaEmbedder
+from service.minilm.embedder import LocalEmbedder
+from service.ollama.client import OllamaEmbedder
 from service.plaintext import to_plain_text
 from tests.fakes import WordEmbedder
 

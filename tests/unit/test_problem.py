@@ -22,9 +22,9 @@ from litestar.params import FromPath, FromQuery
 from litestar.types import Scope
 
 from service import errors
-from service.decoding import StrictRequest, check_parameters
 from service.errors import FieldError
-from service.problem import EXCEPTION_HANDLERS, PROBLEMS, Problem, headers_of, problem_of, problems, send_problem
+from service.http.decoding import StrictRequest, check_parameters
+from service.http.problem import EXCEPTION_HANDLERS, PROBLEMS, Problem, headers_of, problem_of, problems, send_problem
 
 SECRET = "select password from users where token = 'hunter2' -- /srv/app/secret.py"  # noqa: S105 - the bait of these tests
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from service.errors import FieldError, Invalid
-from service.field_errors import MAX_ERRORS, sentence, struct_class, text_fault, union_arms, without_annotated
+from service.http.field_errors import MAX_ERRORS, sentence, struct_class, text_fault, union_arms, without_annotated
 
 MAX_PARAMETERS = 200
 _NAME_CHARS = 100

@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 from service.embedder import Identity, Vector
 from service.errors import TextRefused
-from service.ollama_batches import BatchSize, BulkRun
-from service.ollama_faults import BadText, Permanent, Reason, TimedOut, Transient, WireFault, unavailable
-from service.ollama_lanes import Lanes
-from service.ollama_models import Family, family_of, same_model
-from service.ollama_tokens import RESERVED_TOKENS, count_pieces, token_offsets
-from service.ollama_wire import Shown, Tags, Version, Wire
+from service.ollama.batches import BatchSize, BulkRun
+from service.ollama.faults import BadText, Permanent, Reason, TimedOut, Transient, WireFault, unavailable
+from service.ollama.lanes import Lanes
+from service.ollama.models import Family, family_of, same_model
+from service.ollama.tokens import RESERVED_TOKENS, count_pieces, token_offsets
+from service.ollama.wire import Shown, Tags, Version, Wire
 
 PROBE_TEXT = "software engineer"
 """The harmless text that tells the true dimensions, and that the server works when it refuses another text."""

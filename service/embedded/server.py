@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
-from service.embedded_cluster import DATABASE, Cluster
+from service.embedded.cluster import DATABASE, Cluster
 from service.errors import EmbeddedError
 
 T = TypeVar("T")

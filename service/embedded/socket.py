@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from service.embedded_program import OWN_SERVER, Programs
+from service.embedded.program import OWN_SERVER, Programs
 from service.errors import EmbeddedError
 
 SOCKET = ".s.PGSQL.5432"

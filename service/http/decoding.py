@@ -29,8 +29,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg
 
 from service.errors import FieldError, Invalid, NotFound, UnreadableBody, UnsupportedMediaType
-from service.field_errors import MAX_ERRORS, Unfit, all_errors
-from service.parameters import decode_query, undeclared_query
+from service.http.field_errors import MAX_ERRORS, Unfit, all_errors
+from service.http.parameters import decode_query, undeclared_query
 
 MAX_BODY_BYTES = 1_048_576
 """What one posting or one search may weigh; the `request_max_body_size` of the application."""

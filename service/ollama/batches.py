@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from service.embedder import PartlyEmbedded, Vector
 from service.errors import EmbedderUnavailable, TextRefused
-from service.ollama_faults import BadText, Permanent, TimedOut, WireFault, unavailable
-from service.ollama_lanes import Lanes
+from service.ollama.faults import BadText, Permanent, TimedOut, WireFault, unavailable
+from service.ollama.lanes import Lanes
 
 Outcome = Vector | TextRefused
 Send = Callable[[Sequence[str]], Awaitable[list[Vector | None]]]

@@ -19,9 +19,9 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 
-from service.decoding import JSON
-from service.parameters import parameters_of
-from service.problem import MEDIA_TYPE, PROBLEMS, Problem, described
+from service.http.decoding import JSON
+from service.http.parameters import parameters_of
+from service.http.problem import MEDIA_TYPE, PROBLEMS, Problem, described
 
 Json = dict[str, Any]
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import structlog
 
-from service import embedded_tuning
-from service.embedded_locks import POLL_S, Locks
-from service.embedded_program import OWN_SERVER, Call, Programs, choose_account, explain
-from service.embedded_socket import SOCKET, find_socket_dir, make_socket_dir, read_pid_file
+from service.embedded import tuning as embedded_tuning
+from service.embedded.locks import POLL_S, Locks
+from service.embedded.program import OWN_SERVER, Call, Programs, choose_account, explain
+from service.embedded.socket import SOCKET, find_socket_dir, make_socket_dir, read_pid_file
 from service.errors import EmbeddedError
 
 log = structlog.get_logger(__name__)
