@@ -16,7 +16,7 @@ from litestar.di import Provide
 
 from service.access.controller import STATE_KEY, authenticate
 from service.access.domain import Access
-from service.config import Settings
+from service.config import Settings, without_effect
 from service.db import Database
 from service.embedder import Embedder
 from service.embedding import queries as embedding_queries
@@ -170,6 +170,8 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry) -> App:
         parts = Parts(db, settings)
         wire(app, parts, telemetry)
         parts.start(embed=settings.embed_in_serve)
+        for name in without_effect(settings):
+            log.warning("setting.not_in_effect", setting=name)
         log.info("service.ready", version=build_version())
         try:
             yield

@@ -8,11 +8,12 @@ import msgspec
 from litestar import Litestar
 
 from service.app import create_app
-from service.config import Settings, read, shown, variable
+from service.config import NOT_IN_EFFECT, Settings, read, shown, variable
 from service.errors import OperatorError
 from service.http.openapi import document
 from service.migrate import Applied, migrate_down, migrate_up
 from service.migrate import status as migration_status
+from service.schema_dump import dump_schema
 from service.serve import database
 from service.shell.running import run, telemetry_of_command
 
@@ -74,11 +75,25 @@ def show_status() -> None:
         click.echo(f"{one.migration.number:04}_{one.migration.name}  {'applied' if one.applied else 'missing'}")
 
 
+@migrate.command("dump", epilog="Example: jobsense migrate dump > sql/schema.sql")
+def write_dump() -> None:
+    """Write the schema of the database as SQL, in a form that does not depend on the server's version."""
+    settings = read()
+    telemetry_of_command(settings)
+
+    async def work() -> str:
+        async with database(settings) as dsn:
+            return await dump_schema(dsn)
+
+    click.echo(run(work()), nl=False)
+
+
 @click.command("settings", epilog="Example: jobsense settings")
 def show_settings() -> None:
     """Print every setting with the value in force; secrets are hidden."""
     for name, value in shown(read()).items():
-        click.echo(f"{variable(name)}={value}")
+        note = "  # not in effect yet" if name in NOT_IN_EFFECT else ""
+        click.echo(f"{variable(name)}={value}{note}")
 
 
 @click.command("openapi", epilog="Example: jobsense openapi --out openapi.json")

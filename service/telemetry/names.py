@@ -257,6 +257,7 @@ EVENTS = (
     Event("pool.exhausted", "warning", "no database connection came free in time"),
     Event("migration.applied", "info", "a migration changed the schema"),
     Event("service.starting", "info", "the process starts"),
+    Event("setting.not_in_effect", "warning", "a setting was given that this version does nothing with"),
     Event("service.ready", "info", "the process takes requests"),
     Event("service.draining", "info", "the process takes no more requests"),
     Event("service.stopped", "info", "the process ends"),

@@ -106,7 +106,7 @@ def test_settings_prints_every_one_with_its_variable(call: Call, dsn: str) -> No
     assert result.code == 0
     assert lines["JOBSENSE_WORKERS"] == "3"
     assert lines["JOBSENSE_DATABASE_URL"] == "(hidden)"
-    assert lines["JOBSENSE_STORE_URL"] == "(unset)"
+    assert lines["JOBSENSE_STORE_URL"] == "(unset)  # not in effect yet"
     assert dsn not in result.out
 
 
@@ -193,3 +193,10 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_stack(tmp_path: Path) -> Non
         ["bash", "-c", command], env=environment(tmp_path), capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert Result(ended.returncode, ended.stdout, ended.stderr) == Result(0, "{\n", "")
+
+
+def test_migrate_dump_writes_the_schema(call: Call) -> None:
+    """What it prints of a migrated database is the committed schema."""
+    result = call("migrate", "dump")
+    assert result.code == 0
+    assert result.out == (Path(__file__).parents[2] / "sql" / "schema.sql").read_text(encoding="utf-8")
