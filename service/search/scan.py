@@ -22,6 +22,14 @@ FIRST_ESTIMATE_MAX_AGE_S = 2.0
 KEPT = 1024
 """Estimates kept; past that the oldest go."""
 
+EF_SEARCH = ((25_000, 200), (100_000, 400))
+"""Up to so many passages, so wide a scan of the index: holds recall@10 at 0.98 (m 16, ef_construction 200).
+
+Measured; see the decision in sql/README.md.
+"""
+LARGEST_EF_SEARCH = 800
+"""The same for any more passages."""
+
 Ask = Callable[[], Awaitable[int]]
 JOINED = ("company", "location", "remote", "employment_type", "active")
 
@@ -32,13 +40,8 @@ def needs_job(filters: Filters) -> bool:
 
 
 def ef_search(passages: int) -> int:
-    """hnsw.ef_search by size of the generation: what holds recall@10 at 0.98 (m 16, ef_construction 200).
-
-    See the decision in sql/README.md.
-    """
-    if passages <= 25_000:  # noqa: PLR2004 - measured steps, used once
-        return 200
-    return 400 if passages <= 100_000 else 800  # noqa: PLR2004
+    """hnsw.ef_search by size of the generation, see `EF_SEARCH`."""
+    return next((ef for most, ef in EF_SEARCH if passages <= most), LARGEST_EF_SEARCH)
 
 
 class ScanChooser:

@@ -1,0 +1,141 @@
+"""A toy application about pets, whose OpenAPI document has every kind of operation that the service has."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import httpx
+import msgspec
+from litestar import Litestar, Response, Router, delete, get, patch, post
+from litestar.params import FromPath, HeaderParameter, JSONBody, PathParameter, RawBody
+from msgspec import UNSET, Meta, UnsetType
+
+from service.http.decoding import JSON, NDJSON, StrictRequest, check_parameters, takes
+from service.http.docs_page import docs_handlers
+from service.http.openapi import openapi_config
+from service.http.problem import EXCEPTION_HANDLERS, problems
+
+T = TypeVar("T")
+
+
+class Cat(msgspec.Struct, tag="cat", tag_field="kind", forbid_unknown_fields=True):
+    """A cat."""
+
+    lives: Annotated[int, Meta(ge=0, le=9)]
+
+
+class Dog(msgspec.Struct, tag="dog", tag_field="kind", forbid_unknown_fields=True):
+    """A dog."""
+
+    name: str
+
+
+class PetInput(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A pet as callers send it."""
+
+    name: Annotated[str, Meta(min_length=2, max_length=20, description="What it answers to")]
+    weight: Annotated[float, Meta(ge=0)] | None = None
+    tags: list[Annotated[str, Meta(min_length=1)]] = []
+    animal: Cat | Dog
+
+
+class PetPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """A change to a pet."""
+
+    name: Annotated[str, Meta(min_length=2)] | UnsetType = UNSET
+    weight: float | UnsetType | None = UNSET
+
+
+class Pet(PetInput, kw_only=True):
+    """A pet as callers get it."""
+
+    id: int
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """One page."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class PetQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of the list."""
+
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many at most")] = 20
+    kind: list[Literal["cat", "dog"]] = []
+    weight_min: Annotated[float, Meta(ge=0)] | None = None
+    near: str
+
+
+@post("/pets", tags=["jobs"], responses=problems("job_exists"), opt={"scope": "jobs:write"})
+async def create_pet(
+    data: JSONBody[PetInput],
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)] = None,
+) -> Response[Pet]:
+    """Store a pet.
+
+    The same key and body answer the same again.
+    """
+    raise NotImplementedError((data, idempotency_key))
+
+
+@post("/pets/batch", opt=takes(body={JSON: list[PetInput], NDJSON: PetInput}), status_code=200)
+async def store_pets(body: RawBody) -> list[Pet]:
+    """Store many pets."""
+    raise NotImplementedError(body)
+
+
+@get("/pets", opt=takes(query=PetQuery) | {"scope": "jobs:read"})
+async def list_pets(request: StrictRequest) -> Page[Pet]:
+    """List pets, newest first."""
+    raise NotImplementedError(request)
+
+
+@get("/pets/{pet_id:int}")
+async def fetch_pet(pet_id: Annotated[int, PathParameter(ge=1)]) -> Pet:
+    """Give a pet."""
+    raise NotImplementedError(pet_id)
+
+
+@patch("/pets/{pet_id:int}", responses=problems("job_not_found", "precondition_failed"))
+async def change_pet(pet_id: FromPath[int], data: JSONBody[PetPatch]) -> Response[Pet]:
+    """Change a pet."""
+    raise NotImplementedError((pet_id, data))
+
+
+@delete("/pets/{pet_id:int}", operation_id="discard_pet")
+async def remove(pet_id: FromPath[int]) -> None:
+    """Discard a pet."""
+
+
+@get("/export/pets.csv", media_type="text/csv")
+async def export_pets() -> bytes:
+    """Give every pet as CSV."""
+    return b""
+
+
+@get("/health/live", opt={"public": True})
+async def fetch_liveness() -> dict[str, str]:
+    """Say that the process runs."""
+    return {"status": "up"}
+
+
+def make_app() -> Any:
+    """The toy application (Any: httpx and Litestar spell the type of an ASGI application differently)."""
+    handlers = [create_pet, store_pets, list_pets, fetch_pet, change_pet, remove, export_pets]
+    return Litestar(
+        [Router("/api/v1", route_handlers=handlers, before_request=check_parameters), fetch_liveness, *docs_handlers()],
+        request_class=StrictRequest,
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=openapi_config("1.2.3"),
+        logging_config=None,
+    )
+
+
+@asynccontextmanager
+async def toy_pets(root_path: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the toy application, which a proxy may serve under a path."""
+    transport = httpx.ASGITransport(make_app(), root_path=root_path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
