@@ -88,7 +88,7 @@ class Parts:
         self.jobs = Jobs(db, settings)
         self.live = LiveEmbedder(db, candidates(settings, document_threads=document_threads))
         self.worker = Worker(db, self.live)
-        self.searcher = Searcher(db, self.live.embed_query, self.absent_since)
+        self.searcher = Searcher(db, self.live.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [Loop("backlog", self.worker.watch_backlog)]
 

@@ -8,7 +8,6 @@ A statement is declared in a feature's `queries.py` as a signature and a docstri
 
 Its SQL is `sql/queries/jobs/fetch_job.sql` (feature, function name); the keyword parameters are `$1`, `$2`, ... in
 their order; the return type says what comes back: `Struct | None`, `list[Struct]`, `int`, `str` or `None`.
-A test prepares every statement on a migrated database and compares names and types on both sides.
 """
 
 import asyncio
@@ -44,7 +43,6 @@ from service.errors import SchemaError
 from service.telemetry.stages import observe_pool_timeout, observe_pool_wait, stage
 
 Fn = TypeVar("Fn", bound=Callable[..., Awaitable[Any]])
-
 if TYPE_CHECKING:  # the driver's classes take parameters in its stubs only
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 else:
@@ -86,6 +84,7 @@ class Database:
                 init=_prepare_connection,
                 reset=_keep_settings,
                 timeout=POOL_TIMEOUT_S,
+                command_timeout=statement_timeout_s + POOL_TIMEOUT_S,
                 server_settings={
                     "application_name": application,
                     "jit": "off",
@@ -110,7 +109,8 @@ class Database:
         try:
             yield connection
         finally:
-            await self._pool.release(connection)
+            with suppress(TimeoutError, asyncpg.InterfaceError):  # the pool cuts one whose server hangs
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

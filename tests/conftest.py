@@ -180,6 +180,7 @@ class Service:
         while (outcome := await self.parts.worker.step()).claimed:
             done += outcome.claimed
         await self.parts.worker.keep_term_stat()
+        await self.parts.worker.watch_backlog()
         return done
 
 

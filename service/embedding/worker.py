@@ -45,6 +45,8 @@ class Worker:
         self._batch = batch
         self._renew_every_s = renew_every_s
         self._pace = Pace()
+        self.waiting = 0
+        self._most = batch
 
     async def run_once(self) -> float:
         """One step, as the loop calls it: at once again while tasks are found.
@@ -78,11 +80,13 @@ class Worker:
         ) as record:
             try:
                 await self._run(batch, generation)
+                self._most = min(self._batch, 2 * self._most)
             except EmbedderUnavailable as error:
                 if not (isinstance(error, PartlyEmbedded) and error.finished):
                     self._live.note_absence(error)
                 await self._give_back(batch, error)
             except BaseException as error:
+                self._most = 1  # apart from the one that fails, the others go on
                 await self._give_back(batch, error)
                 raise
             finally:
@@ -106,7 +110,7 @@ class Worker:
                 lease=batch.lease,
                 now=now,
                 leased_until=now + timedelta(seconds=LEASE_S),
-                most=self._batch,
+                most=self._most,
                 most_bytes=self._pace.claim_bytes,
             )
             polled.set(messaging_batch_message_count=len(tasks))
@@ -144,6 +148,7 @@ class Worker:
     async def watch_backlog(self) -> float:
         """Read the depth of the queue into the metrics; the step of a loop of its own."""
         backlog = await queries.fetch_backlog(self._db, now=datetime.now(UTC))
+        self.waiting = backlog.waiting
         observe_backlog(waiting=backlog.waiting, failed=backlog.failed, oldest_age_s=backlog.oldest_age_s)
         return BACKLOG_EVERY_S
 

@@ -41,7 +41,10 @@ class Rejected(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """What came of a file: read = created + updated + unchanged + refused. Warnings are counted by field and code."""
+    """What came of a file: read = created + updated + unchanged + refused. Warnings are counted by field and code.
+
+    `rest_lost` says from where on the file could not be read, if it could not.
+    """
 
     read: int = 0
     created: int = 0
@@ -50,6 +53,7 @@ class Report(msgspec.Struct):
     refused: int = 0
     warnings: dict[str, int] = {}
     refusals: dict[str, int] = {}
+    rest_lost: str | None = None
 
     @property
     def accepted(self) -> int:
@@ -152,6 +156,8 @@ class Ingest:
     def _take(self, row: SourceRow, rejects: Rejects) -> NewJob | None:
         if row.error is not None:
             self._refuse(rejects, row, [FieldError("unreadable", row.error)])
+            if row.rest_lost:
+                self.report.rest_lost = f"line {row.line}: {row.error}"
             return None
         cleaned = clean(
             map_row(row.values, self._map, self._source),
@@ -218,11 +224,8 @@ def _plain(cleaned: Cleaned) -> dict[str, object]:
 
 
 def rejects_path(path: str) -> Path:
-    """Where the refused rows of an input go: beside the working folder's name of it, `postings.rejects.jsonl`."""
-    name = "stdin" if path == "-" else Path(path).name
-    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".tsv"):
-        name = name.removesuffix(ending)
-    return Path(f"{name}.rejects.jsonl")
+    """Where the refused rows of an input go: into the working folder, named after the whole name of the input."""
+    return Path(f"{'stdin' if path == '-' else Path(path).name}.rejects.jsonl")
 
 
 def read_sample(path: Path) -> Iterator[JobInput]:

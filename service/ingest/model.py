@@ -62,13 +62,14 @@ class SourceRow(msgspec.Struct, frozen=True):
 
     `line` counts from 1: the line on which the row starts (JSONL, CSV) or the element of the array (JSON).
     `position` is how many bytes of the file, compressed as it is, were consumed when the row was read. A row that could
-    not be read has an `error`, a sentence for people, and no values.
+    not be read has an `error`, a sentence for people, and no values; with `rest_lost` nothing after it could be read.
     """
 
     line: int
     values: Mapping[str, object]
     position: int
     error: str | None = None
+    rest_lost: bool = False
 
 
 class RowWarning(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ def _read(stream: BinaryIO, path: str) -> Iterator[SourceRow]:
             last = row.line
             yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-        yield SourceRow(last + 1, {}, counted.consumed, f"the compressed file is damaged from here on: {fault}")
+        yield SourceRow(last + 1, {}, counted.consumed, f"the compressed file is damaged from here on: {fault}", True)
 
 
 def _form(sample: bytes, extension: str) -> Format:

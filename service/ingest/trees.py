@@ -73,7 +73,7 @@ def read_array(content: io.BufferedReader, progress: Progress) -> Iterator[Sourc
                 yield SourceRow(line, {}, progress.consumed, f"a JSON object is wanted, this is {_name(element)}")
     except (ijson.JSONError, UnicodeError, _TooDeepError) as fault:
         reason = " ".join(str(fault).split())[:200]
-        yield SourceRow(line + 1, {}, progress.consumed, f"not JSON from here on: {reason}")
+        yield SourceRow(line + 1, {}, progress.consumed, f"not JSON from here on: {reason}", True)
 
 
 class _TooDeepError(ValueError):

@@ -255,7 +255,7 @@ def _json(value: object) -> Json:
 
 
 async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bool, now: datetime) -> list[Stored]:
-    async def once() -> dict[int, Stored]:
+    async def once(jobs: Sequence[NewJob]) -> dict[int, Stored]:
         rows = await queries.upsert_jobs(
             db,
             tenant_id=tenant_id,
@@ -270,13 +270,13 @@ async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bo
             if row.job_id is not None and row.version is not None
         }
 
-    stored = await once()
+    stored = await once(jobs)
     for _ in range(MOST_LOOKS):
         if len(stored) == len(jobs):
             return [stored[job.index] for job in jobs]
         # A posting that another transaction committed while the statement ran is in its way yet not in its snapshot.
         # The next statement's snapshot has it, and finds every other row unchanged.
-        stored = await once() | stored
+        stored |= await once([job for job in jobs if job.index not in stored])
     raise DatabaseUnavailable("others write these postings at the same time; try again", reason="contention")
 
 

@@ -26,6 +26,7 @@ from service.search.model import (
 from service.search.scan import ScanChooser, needs_job
 from service.telemetry.stages import annotate
 
+WAITING_WARNING = "some postings are not embedded yet: they are found by their words only"
 BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
 MOST_BUDGET = 4000
@@ -65,17 +66,26 @@ class QueryVectorLike(Protocol):
 
 EmbedQuery = Callable[[str], Awaitable[QueryVectorLike]]
 AbsentSince = Callable[[], datetime | None]
+Waiting = Callable[[], int]
+"""How many postings wait to be embedded, as last counted."""
 
 
 class Searcher:
     """Answers searches; wired to whatever embeds queries."""
 
     def __init__(
-        self, db: Database, embed_query: EmbedQuery, absent_since: AbsentSince, *, chooser: ScanChooser | None = None
+        self,
+        db: Database,
+        embed_query: EmbedQuery,
+        absent_since: AbsentSince,
+        *,
+        chooser: ScanChooser | None = None,
+        waiting: Waiting = lambda: 0,
     ) -> None:
         self._db = db
         self._embed_query = embed_query
         self._absent_since = absent_since
+        self._waiting = waiting
         self._chooser = chooser or ScanChooser()
 
     async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
@@ -87,6 +97,8 @@ class Searcher:
         else:
             answer = await self._by_meaning(tenant_id, request, embedded)
         answer.degraded = degraded
+        if self._waiting() and request.mode != "lexical":
+            answer.warnings.append(WAITING_WARNING)
         answer.took_ms = round((time.perf_counter() - start) * 1000, 3)
         annotate(
             jobsense_search_mode=answer.mode.served,
@@ -116,11 +128,11 @@ class Searcher:
         budget = max(BUDGET, 3 * request.top_k + 10)
         scan = await self._scan(tenant_id, filters, embedded.generation, budget)
         rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
-        while len(rows) < request.top_k and (wider := _wider(rows, scan, floor, filters)) is not None:
+        while len(rows) < request.top_k and (wider := _wider(rows, scan, floor)) is not None:
             scan = wider
             rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
         annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
-        cut = _cut(rows, scan, floor)
+        cut = _cut(rows, scan, floor) or _gave_up(rows, scan)
         return _answer(
             request, rows, "hybrid" if request.mode == "hybrid" else "semantic", cut=cut, generation=embedded.generation
         )
@@ -164,6 +176,7 @@ class Searcher:
             text=request.text,
             weight=embedded.generation.coverage_weight,
             word_budget=max(BUDGET, request.top_k),
+            unembedded=embedded.generation.similarity_floor,
             **arguments,
         )
 
@@ -180,7 +193,7 @@ class Searcher:
         return _answer(request, rows, "lexical", cut=bool(rows) and rows[0].words_cut, generation=None)
 
 
-def _wider(rows: list[HitRow], scan: Scan, floor: float, filters: Filters) -> Scan | None:
+def _wider(rows: list[HitRow], scan: Scan, floor: float) -> Scan | None:
     """The next look when a page came back short; None when nothing more can match.
 
     A look that its budget cut goes on with four times the budget. An index scan that ended before its budget did gave
@@ -188,10 +201,14 @@ def _wider(rows: list[HitRow], scan: Scan, floor: float, filters: Filters) -> Sc
     """
     if _cut(rows, scan, floor):
         return msgspec.structs.replace(scan, budget=scan.budget * 4) if scan.budget < MOST_BUDGET else None
-    gave_up = not rows or rows[0].looked_at < scan.budget
-    if scan.kind == "index" and gave_up and filters != Filters():
+    if _gave_up(rows, scan):
         return msgspec.structs.replace(scan, kind="exact")
     return None
+
+
+def _gave_up(rows: list[HitRow], scan: Scan) -> bool:
+    """Whether the index ended its scan before the budget did: among rows of other tenants, or that filters refuse."""
+    return scan.kind == "index" and (not rows or rows[0].looked_at < scan.budget)
 
 
 def _cut(rows: list[HitRow], scan: Scan, floor: float) -> bool:

@@ -59,6 +59,7 @@ async def search_hybrid(
     text: str,
     weight: float,
     word_budget: int,
+    unembedded: float,
 ) -> list[HitRow]:
     """The postings nearest in meaning and those that hold the query's rare words, scored alike."""
 

@@ -83,6 +83,10 @@ def ingest(
 
     report, embedded = run(work())
     _print_report(report, embedded, refused.path)
+    if report.rest_lost:
+        raise OperatorError(f"{file} could not be read to its end ({report.rest_lost}); what came before is stored")
+    if report.refused and not report.accepted:
+        raise OperatorError(f"no row of {file} is a posting; {refused.path} says why")
 
 
 def _apart(file: str, rejects: Path) -> Path:
@@ -125,6 +129,7 @@ def search(text: str, top_k: int, mode: str, tenant: str) -> None:
     async def work() -> SearchAnswer:
         async with parts_of(read()) as parts:
             await parts.live.connect()
+            await parts.worker.watch_backlog()
             return await parts.searcher.search(await ensure_tenant(parts.db, name=tenant), request)
 
     answer = run(work())
@@ -142,6 +147,8 @@ def _print_table(answer: SearchAnswer, console: Console) -> None:
     console.print(table)
     more = "at least " if answer.total.relation == "at_least" else ""
     console.print(f"{more}{answer.total.value} match; {answer.mode.served}, {answer.took_ms:.1f} ms")
+    for warning in answer.warnings:
+        console.print(f"warning: {warning}")
     if answer.degraded:
         since = answer.degraded.since.isoformat(timespec="seconds")
         console.print(f"degraded: {answer.degraded.reason}, since {since}")

@@ -93,12 +93,13 @@ def dev() -> None:
 
 
 async def _load_sample(parts: Parts) -> None:
-    """Store the sample postings where there are none at all, and embed what is not embedded yet."""
+    """Store and embed the sample postings where there are none at all; what else waits is embedded while serving."""
     tenant_id = await ensure_tenant(parts.db, name="public")
-    if not (await parts.jobs.list(tenant_id, Filters(), keyword=None, after=None, limit=1)).items:
-        jobs = [prepare(job, index=index) for index, job in enumerate(read_sample(POSTINGS))]
-        await parts.jobs.store(tenant_id, jobs)
-        click.echo(f"loaded {len(jobs)} sample postings", err=True)
+    if (await parts.jobs.list(tenant_id, Filters(), keyword=None, after=None, limit=1)).items:
+        return
+    jobs = [prepare(job, index=index) for index, job in enumerate(read_sample(POSTINGS))]
+    await parts.jobs.store(tenant_id, jobs)
+    click.echo(f"loaded {len(jobs)} sample postings", err=True)
     with Progress() as bar:
         await embed_all(parts, bar)
 

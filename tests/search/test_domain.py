@@ -11,7 +11,7 @@ from service.embedding.worker import Worker
 from service.errors import EmbedderUnavailable
 from service.jobs.domain import Jobs
 from service.jobs.model import Filters
-from service.search.domain import BUDGET, Searcher
+from service.search.domain import BUDGET, WAITING_WARNING, Searcher
 from service.search.model import SearchAnswer, SearchRequest
 from service.search.scan import ScanChooser
 from service.telemetry.stages import task_record
@@ -160,6 +160,23 @@ async def test_a_look_that_its_budget_cut_is_widened(jobs: Jobs, worker: Worker,
     assert answer.total.value > 3
 
 
+async def test_postings_of_many_passages_do_not_shorten_a_page(
+    db: Database, jobs: Jobs, worker: Worker, searcher: Searcher
+) -> None:
+    """A look at every row counts postings, not passages: thirty of two hundred passages each fill a page of thirty."""
+    await store(jobs, worker, [f"Welder {number}" for number in range(30)], company="Same")
+    async with db.connection() as connection:
+        await connection.execute(
+            "insert into passage_g1 (job_id, passage_no, tenant_id, source, body_start, body_end, embedding)"
+            " select job_id, n, tenant_id, source, 0, 0, embedding from passage_g1, generate_series(1, 200) n"
+        )
+    filters = Filters(company=("same",))
+    request = SearchRequest(text="welder", mode="semantic", top_k=30, min_score=0.0, filters=filters)
+    answer = await searcher.search(TENANT, request)
+    assert len(answer.results) == 30
+    assert (answer.total.value, answer.total.relation) == (30, "exact")
+
+
 async def test_total_says_at_least_when_the_budget_ended_it(jobs: Jobs, worker: Worker, searcher: Searcher) -> None:
     """More matches than the budget looks at are counted as "at least"."""
     await store(jobs, worker, ["Guard at the gate"] * (BUDGET + 20))
@@ -254,3 +271,16 @@ async def test_hostile_text_is_only_text(text: str, mode: str, jobs: Jobs, worke
     await store(jobs, worker, ["Tailor"])
     answer = await searcher.search(TENANT, SearchRequest(text=text, mode=mode))  # type: ignore[arg-type] # a Mode
     assert answer.total.value in (0, 1)
+
+
+async def test_postings_that_wait_to_be_embedded_are_spoken_of(db: Database, live: LiveEmbedder, jobs: Jobs) -> None:
+    """While some postings have no vectors yet, a search by meaning warns of it; one by words has nothing to warn of."""
+    await jobs.store(TENANT, [new_job(0, title="Tailor")])
+    worker = Worker(db, live)
+    searcher = Searcher(db, live.embed_query, lambda: SINCE, waiting=lambda: worker.waiting)
+    await worker.watch_backlog()
+    assert (await searcher.search(TENANT, SearchRequest(text="tailor"))).warnings == [WAITING_WARNING]
+    assert (await searcher.search(TENANT, SearchRequest(text="tailor", mode="lexical"))).warnings == []
+    await worker.step()
+    await worker.watch_backlog()
+    assert (await searcher.search(TENANT, SearchRequest(text="tailor"))).warnings == []

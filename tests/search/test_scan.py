@@ -102,3 +102,14 @@ async def test_ef_search_is_at_least_the_budget(filled: Database) -> None:
 def test_only_some_filters_read_the_posting(filters: Filters, needs: bool) -> None:
     """Source and dates stand beside the vectors; the rest needs the posting."""
     assert needs_job(filters) is needs
+
+
+async def test_the_estimate_behind_a_filter_of_the_posting_is_true(filled: Database) -> None:
+    """A company of forty is estimated as about forty, not as half of all, and so looked at whole."""
+    async with filled.connection() as connection:
+        await connection.execute("update job set company_key = 'small' where id % 250 = 0")
+        await connection.execute("analyze job")
+    chosen = await choose(ScanChooser(), filled, Filters(company=("Small",)))
+    assert chosen.kind == "exact"
+    assert chosen.estimate < 400
+    assert (await choose(ScanChooser(), filled, Filters(company=("nobody",)))).estimate < 400

@@ -67,7 +67,7 @@ async def test_search_uses_the_index_of_its_generation_alone(
     connection: Connection, statement: str, generation: int, mode: Mode
 ) -> None:
     """Without filters the vectors are found by the index of the generation named, and no other table is touched."""
-    words: dict[str, Any] = {"text": "common w1", "weight": 0.25, "word_budget": 100}
+    words: dict[str, Any] = {"text": "common w1", "weight": 0.25, "word_budget": 100, "unembedded": 0.25}
     plan = await explain(connection, statement, mode, **semantic(generation), **words)
     assert f"passage_g{generation}_embedding_idx" in plan.indexes()
     other = f"passage_g{WIDE if generation == NARROW else NARROW}"

@@ -200,13 +200,13 @@ async def test_a_stopped_run_leaves_whole_batches_and_the_next_one_completes(
     ("path", "expected"),
     [
         ("-", "stdin.rejects.jsonl"),
-        ("/in/jobs.jsonl.gz", "jobs.rejects.jsonl"),
-        ("a.b.csv", "a.b.rejects.jsonl"),
+        ("/in/jobs.jsonl.gz", "jobs.jsonl.gz.rejects.jsonl"),
+        ("a.b.csv", "a.b.csv.rejects.jsonl"),
         ("jobs", "jobs.rejects.jsonl"),
     ],
 )
 def test_the_rejects_stand_in_the_working_folder_under_the_name_of_the_input(path: str, expected: str) -> None:
-    """The name is that of the input without its endings."""
+    """The name is the whole name of the input, so that two inputs never share one."""
     assert rejects_path(path) == Path(expected)
 
 

@@ -27,7 +27,7 @@ sized as (
 
 claimed as (
     update embedding_task t
-    set lease = $2, leased_until = $4, attempts = t.attempts + 1
+    set lease = $2, leased_until = $4, attempts = least(t.attempts + 1, 30000)
     from sized s
     where t.job_id = s.job_id and s.bytes_to_here - s.bytes < $6
     returning t.job_id, t.attempts, t.traceparent, t.created_at

@@ -9,4 +9,4 @@ from unnest($2::bigint[], $3::bytea[]) as made (job_id, text_hash)
 join job j on j.id = made.job_id and j.text_hash = made.text_hash
 join embedding_task t on t.job_id = j.id and t.lease = $1
 order by j.source, j.external_id, j.id
-for share of j
+for no key update of j

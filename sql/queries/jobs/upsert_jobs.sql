@@ -59,6 +59,17 @@ tasked as (
         text_hash = excluded.text_hash, attempts = 0, due_at = excluded.due_at, lease = null, leased_until = null,
         failed_at = null, reason = null, traceparent = excluded.traceparent, created_at = excluded.created_at
     where embedding_task.text_hash <> excluded.text_hash
+),
+
+settled as (
+    -- a task set aside for a text that is gone again would make the posting "failed" for ever
+    delete from embedding_task t
+    using written w
+    where
+        t.job_id = w.id and t.failed_at is not null and exists (
+            select from embedded e join live_generation l on l.generation = e.generation
+            where e.job_id = w.id and e.text_hash = w.text_hash
+        )
 )
 
 select

@@ -21,6 +21,7 @@
 -- $19 text text: the query
 -- $20 weight double precision: of the words beside the meaning
 -- $21 word_budget integer: postings that the words may lead to
+-- $22 unembedded double precision: similarity that a posting without vectors counts with
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -47,23 +48,34 @@ near as materialized (
         limit $16
     ) p
     union all
-    -- every row behind the filters; `+ 0` keeps the planner from using the index here
-    select p.* from (
-        select v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+    -- every row behind the filters, the best passage of each posting; `+ 0` keeps the planner from using the index here
+    (select p.* from (
+        select distinct on (v.job_id) v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
         from passage v
         where
-            $14::boolean
+            $14::boolean and not $13::boolean
             and v.generation = $2 and v.tenant_id = $3
             and ($4::text[] is null or v.source = any($4))
             and ($9::timestamptz is null or v.posted_at >= $9)
             and ($10::timestamptz is null or v.posted_at < $10)
-            and (not $13::boolean or exists (
-                select from job j
-                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
-            ))
-        order by (v.embedding <#> $1) + 0
-        limit $16
+        order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
     ) p
+    order by p.distance, p.job_id
+    limit $16)
+    union all
+    -- the same where a filter reads the posting: from there, so that a company of forty is not looked for in all rows
+    (select p.* from (
+        select distinct on (v.job_id) v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+        from job j
+        join passage v on v.job_id = j.id
+        where
+            $14::boolean and $13::boolean
+            and v.generation = $2 and j.tenant_id = $3
+            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
+    ) p
+    order by p.distance, p.job_id
+    limit $16)
 ),
 
 term as materialized (
@@ -72,7 +84,8 @@ term as materialized (
         q.lexeme, quote_literal(q.lexeme)::tsquery as word, coalesce(s.ndoc, 0) as ndoc,
         ln(1 + (greatest(n.jobs - coalesce(s.ndoc, 0), 0) + 0.5) / (coalesce(s.ndoc, 0) + 0.5)) as idf
     from unnest(to_tsvector('english', $19)) q
-    cross join term_stat_state n
+    -- the limit tells the planner that it is one row, which a table this small has no statistics to say
+    cross join (select jobs from term_stat_state limit 1) n
     left join term_stat s on s.lexeme = q.lexeme
 ),
 
@@ -101,7 +114,7 @@ best as materialized (
     from (
         select * from near
         union all
-        select word.job_id, p.passage_no, p.body_start, p.body_end, coalesce(p.distance, -$17::double precision)
+        select word.job_id, p.passage_no, p.body_start, p.body_end, coalesce(p.distance, -$22::double precision)
         from word
         left join lateral (
             select v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
@@ -123,7 +136,8 @@ scored as materialized (
 ),
 
 match as materialized (
-    select *, (greatest(similarity, 0) + $20::double precision * coverage) / (1 + $20::double precision) as score
+    select *, (least(1, greatest(similarity, 0)) + $20::double precision * coverage) / (1 + $20::double precision)
+            as score
     from scored
     where similarity >= $17::double precision or has_word
 ),

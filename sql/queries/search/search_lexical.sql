@@ -18,7 +18,8 @@ with term as materialized (
         q.lexeme, quote_literal(q.lexeme)::tsquery as word, coalesce(s.ndoc, 0) as ndoc,
         ln(1 + (greatest(n.jobs - coalesce(s.ndoc, 0), 0) + 0.5) / (coalesce(s.ndoc, 0) + 0.5)) as idf
     from unnest(to_tsvector('english', $1)) q
-    cross join term_stat_state n
+    -- the limit tells the planner that it is one row, which a table this small has no statistics to say
+    cross join (select jobs from term_stat_state limit 1) n
     left join term_stat s on s.lexeme = q.lexeme
 ),
 
@@ -51,12 +52,31 @@ every as materialized (
     limit $12
 ),
 
+some_common as materialized (
+    -- the rarest of the words that are too common to look all of them up: the first postings that hold it
+    select w.job_id
+    from (
+        select t.word from term t
+        where t.ndoc > 0 and not exists (select from rare r where r.word = t.word)
+        order by t.ndoc, t.lexeme
+        limit 1
+    ) common
+    join job_word w on w.words @@ common.word
+    join job j on j.id = w.job_id
+    where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    limit $12
+),
+
 match as materialized (
     select
         w.job_id,
         coalesce((select sum(t.idf) from term t where w.words @@ t.word) / nullif((select sum(idf) from term), 0), 0)
             as coverage
-    from (select job_id from few union select job_id from every) candidate
+    from (
+        select job_id from few
+        union select job_id from every
+        union select job_id from some_common
+    ) candidate
     join job_word w on w.job_id = candidate.job_id
 ),
 
@@ -92,7 +112,9 @@ select
     (select count(*) from match) as total,
     0::bigint as looked_at,
     0::double precision as last_similarity,
-    (select count(*) >= $12::integer from few) or (select count(*) >= $12::integer from every) as words_cut
+    (select count(*) >= $12::integer from few)
+    or (select count(*) >= $12::integer from every)
+    or (select count(*) >= $12::integer from some_common) as words_cut
 from hit h
 join job j on j.id = h.job_id
 left join embedding_task t on t.job_id = j.id

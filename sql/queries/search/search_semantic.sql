@@ -43,23 +43,34 @@ near as materialized (
         limit $16
     ) p
     union all
-    -- every row behind the filters; `+ 0` keeps the planner from using the index here
-    select p.* from (
-        select v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+    -- every row behind the filters, the best passage of each posting; `+ 0` keeps the planner from using the index here
+    (select p.* from (
+        select distinct on (v.job_id) v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
         from passage v
         where
-            $14::boolean
+            $14::boolean and not $13::boolean
             and v.generation = $2 and v.tenant_id = $3
             and ($4::text[] is null or v.source = any($4))
             and ($9::timestamptz is null or v.posted_at >= $9)
             and ($10::timestamptz is null or v.posted_at < $10)
-            and (not $13::boolean or exists (
-                select from job j
-                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
-            ))
-        order by (v.embedding <#> $1) + 0
-        limit $16
+        order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
     ) p
+    order by p.distance, p.job_id
+    limit $16)
+    union all
+    -- the same where a filter reads the posting: from there, so that a company of forty is not looked for in all rows
+    (select p.* from (
+        select distinct on (v.job_id) v.job_id, v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
+        from job j
+        join passage v on v.job_id = j.id
+        where
+            $14::boolean and $13::boolean
+            and v.generation = $2 and j.tenant_id = $3
+            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
+    ) p
+    order by p.distance, p.job_id
+    limit $16)
 ),
 
 best as materialized (
@@ -88,7 +99,7 @@ select
         else 'pending'
     end as embedding_state,
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
-    greatest(h.similarity, 0)::double precision as score,
+    least(1, greatest(h.similarity, 0))::double precision as score,
     h.similarity::double precision as similarity,
     null::double precision as coverage,
     h.passage_no, h.body_start, h.body_end,
