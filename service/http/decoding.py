@@ -74,13 +74,12 @@ def decode_json(body: bytes, annotation: type[T]) -> T:
     """Decode a JSON body; raises UnreadableBody if it is not JSON, Invalid with every failing field otherwise."""
     try:
         value: T = _decoder(cast("Hashable", annotation)).decode(body)
+        plain = not (b"\\" in body and b"\\u0000" in body) and not _untrimmed(value)
     except (ValueError, RecursionError, Invalid):
         # A broken body can fail its type first, and msgspec takes half a surrogate pair for broken JSON: reading the
         # body again without a type tells them apart.
         return _decode_slowly(body, annotation)
-    if (b"\\" in body and b"\\u0000" in body) or _untrimmed(value):
-        return _decode_slowly(body, annotation)
-    return value
+    return value if plain else _decode_slowly(body, annotation)
 
 
 def read_json(body: bytes) -> Any:
