@@ -30,6 +30,8 @@ WAITING_WARNING = "some postings are not embedded yet: they are found by their w
 BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
 MOST_BUDGET = 4000
+NO_FLOOR = -1.0
+"""The least similarity there is."""
 
 
 class GenerationLike(Protocol):
@@ -128,11 +130,17 @@ class Searcher:
         budget = max(BUDGET, 3 * request.top_k + 10)
         scan = await self._scan(tenant_id, filters, embedded.generation, budget)
         rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
-        while len(rows) < request.top_k and (wider := _wider(rows, scan, floor)) is not None:
+        seen = rows
+        while len(rows) < request.top_k:
+            if not rows and scan.kind == "index":
+                # A look that found nothing near enough says nothing of itself; the same without a floor does.
+                seen = await self._rows(tenant_id, request, embedded, filters, scan, NO_FLOOR)
+            if (wider := _wider(seen, scan, floor)) is None:
+                break
             scan = wider
-            rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
+            seen = rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
         annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
-        cut = _cut(rows, scan, floor) or _gave_up(rows, scan)
+        cut = _cut(seen, scan, floor) or _gave_up(seen, scan)
         return _answer(
             request, rows, "hybrid" if request.mode == "hybrid" else "semantic", cut=cut, generation=embedded.generation
         )

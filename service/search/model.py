@@ -9,7 +9,7 @@ from msgspec import Meta
 from service.jobs.model import Filters, Job, JobRow
 
 Mode = Literal["hybrid", "semantic", "lexical"]
-ScanKind = Literal["index", "exact", "words"]
+ScanKind = Literal["index", "exact"]
 
 MAX_TEXT = 2000
 DEFAULT_TOP_K = 10

@@ -215,6 +215,10 @@ async def test_the_index_serves_without_filters(db: Database, jobs: Jobs, worker
         answer = await searcher.search(TENANT, SearchRequest(text="cook kitchen 77", mode="semantic"))
     assert record.attributes["jobsense.search.index"] == "index"
     assert len(answer.results) == 10
+    with task_record("ingest") as record:
+        nothing = await searcher.search(TENANT, SearchRequest(text="zebra", mode="semantic", min_score=0.95))
+    assert record.attributes["jobsense.search.index"] == "index", "no match must not cost a look at every row"
+    assert (nothing.results, nothing.total.value, nothing.total.relation) == ([], 0, "exact")
 
 
 async def test_dates_and_expiry_filter(jobs: Jobs, worker: Worker, searcher: Searcher) -> None:
