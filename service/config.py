@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedding_model: str = "nomic-embed-text"
     ollama_headers: tuple[tuple[str, str], ...] = ()
     sources: tuple[str, ...] = ("brightermonday", "linkedin", "jobwebkenya")
+    search_deadline: float = 1.0
+    max_concurrent_requests: int = 16
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -237,13 +239,19 @@ def _show(name: str, value: Any) -> str:
         return "(unset)"
     if name in SECRETS:
         return "(hidden)"
-    if name in _URLS:
-        return parsers.without_credentials(value)
-    if name == "rates_interval":
-        return parsers.write_duration(value)
+    if name in _WRITERS:
+        return _WRITERS[name](value)
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "ollama_url": parsers.without_credentials,
+    "rates_url": parsers.without_credentials,
+    "rates_interval": parsers.write_duration,
+    "search_deadline": parsers.write_short_duration,
+}
 
 
 _NEEDED_IN_PRODUCTION = ("database_url", "jwt_secret", "allowed_hosts")
@@ -260,6 +268,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "embedding_model": parsers.matching(r"[A-Za-z0-9._:/-]{1,200}", "a model name such as nomic-embed-text"),
     "ollama_headers": parsers.headers,
     "sources": parsers.items(SOURCE_PATTERN + r"|\*", f"`*`, or names like {SOURCE_PATTERN} separated by commas"),
+    "search_deadline": parsers.short_duration_s,
+    "max_concurrent_requests": parsers.whole(1, 1000),
     "host": parsers.matching(r"[A-Za-z0-9.:_-]+", "an address or a host name"),
     "port": parsers.whole(0, 65535),
     "workers": parsers.whole(1, 64),

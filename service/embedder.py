@@ -1,6 +1,7 @@
 """What an embedding client is, whichever model stands behind it: an identity, token counts and unit vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import msgspec
@@ -9,6 +10,8 @@ from service.errors import EmbedderUnavailable, TextRefused
 
 Vector = list[float]
 """An embedding: finite floats with an L2 norm of 1 (within 1e-3)."""
+
+NONE_SUSPECT: Mapping[int, str] = MappingProxyType({})
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +32,19 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class PartlyEmbedded(EmbedderUnavailable):
     """Some passages of a call are embedded, the others may be repeated later.
 
-    `finished` maps the position of each passage that has an outcome to it; it can be empty.
+    `finished` maps the position of each passage that has an outcome to it; it can be empty. `suspects` are positions of
+    passages that failed alone while a harmless text went through, each with the reason: the text is likely at fault.
     """
 
-    def __init__(self, cause: EmbedderUnavailable, finished: dict[int, Vector | TextRefused]) -> None:
+    def __init__(
+        self,
+        cause: EmbedderUnavailable,
+        finished: dict[int, Vector | TextRefused],
+        suspects: Mapping[int, str] = NONE_SUSPECT,
+    ) -> None:
         super().__init__(cause.detail, reason=cause.reason, retry_after_s=cause.retry_after_s)
         self.finished = finished
+        self.suspects = suspects
 
 
 class Embedder(Protocol):
@@ -60,7 +70,11 @@ class Embedder(Protocol):
         """The character span of each token of `text` itself; n in a row count at most n by `count_tokens`."""
 
     async def embed_query(self, text: str) -> Vector:
-        """Embed one search text (template applied). Raises EmbedderUnavailable or TextRefused."""
+        """Embed one search text (template applied). Raises EmbedderUnavailable or TextRefused.
+
+        May be cancelled by a caller that waits no longer. What is already with a model server then goes on in the
+        background, within a bound: a server whose client leaves gives up loading the model.
+        """
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """Embed passages in their order (template applied); one bad text does not sink the rest.

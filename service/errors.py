@@ -14,7 +14,8 @@
     |  `- Invalid                422  mend the named fields, all of them listed
     |- TryLater               the caller can repeat the request unchanged, after `retry_after_s`
     |  |- DatabaseUnavailable    503
-    |  `- EmbedderUnavailable    503  (searches degrade instead of failing, unless asked to fail)
+    |  |- EmbedderUnavailable    503  (searches degrade instead of failing, unless asked to fail)
+    |  `- Overloaded             503  turned away before anything was done, so that the others are served in time
     |- TextRefused            the model will never take this text; the posting is set aside with the reason
     `- OperatorError          whoever started the process can change a setting or run a command; exit code 1 or 2
        |- SettingError           2  a setting is wrong
@@ -149,6 +150,12 @@ class EmbedderUnavailable(TryLater):
     """The embedder cannot turn text into vectors now; `reason` says why."""
 
     code = "embedder_unavailable"
+
+
+class Overloaded(TryLater):
+    """The service has as much to do as it can; nothing of the request was done."""
+
+    code = "overloaded"
 
 
 class TextRefused(JobSenseError):

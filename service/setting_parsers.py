@@ -11,6 +11,7 @@ _DURATION = re.compile(r"([1-9][0-9]{0,5})\s*(s|m|h|d)")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_LEAST_SHORT_S, _MOST_SHORT_S = 0.05, 60.0
 _SECRET_BYTES = 32
 
 
@@ -124,6 +125,15 @@ def duration_s(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
+def short_duration_s(text: str) -> float:
+    """A short length of time, in seconds."""
+    found = re.fullmatch(r"([0-9]{1,6})(ms|s)", text.strip())
+    seconds = int(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    if not _LEAST_SHORT_S <= seconds <= _MOST_SHORT_S:
+        raise NotAllowed("a time from 50ms to 60s, such as 800ms or 2s")
+    return seconds
+
+
 def headers(text: str) -> tuple[tuple[str, str], ...]:
     """HTTP header fields, `Name: value`, separated by `;` or line breaks."""
     pairs = [line.partition(":") for line in re.split(r"[\r\n;]", text) if line.strip()]
@@ -154,6 +164,11 @@ def write_duration(seconds: int) -> str:
     """A length of time as one would set it: 86400 -> 24h, 90 -> 90s."""
     unit = next(unit for unit in ("h", "m", "s") if seconds % _SECONDS[unit] == 0)
     return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+def write_short_duration(seconds: float) -> str:
+    """A short length of time as one would set it: 1.0 -> 1s, 0.8 -> 800ms."""
+    return f"{round(seconds * 1000)}ms" if seconds % 1 else f"{seconds:.0f}s"
 
 
 def without_credentials(address: str) -> str:

@@ -39,9 +39,11 @@ create table embedding_task (
     reason text,
     traceparent text,
     created_at timestamptz not null,
+    strikes smallint not null default 0,
     constraint embedding_task_pkey primary key (job_id)
 );
 create index embedding_task_due_idx on embedding_task using btree (due_at, job_id) where (failed_at is null);
+create index embedding_task_failed_idx on embedding_task using btree (failed_at, job_id) where (failed_at is not null);
 create index embedding_task_lease_idx on embedding_task using btree (lease) where (lease is not null);
 
 create table generation (
@@ -111,6 +113,14 @@ create table live_generation (
     generation smallint not null,
     constraint live_generation_pkey primary key (singleton),
     constraint live_generation_singleton_check check (singleton)
+);
+
+create table model_lane (
+    server text not null,
+    queried_at timestamptz not null default '-infinity'::timestamptz,
+    bulk_lease uuid,
+    bulk_until timestamptz,
+    constraint model_lane_pkey primary key (server)
 );
 
 create table schema_migration (

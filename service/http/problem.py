@@ -55,6 +55,7 @@ PROBLEMS: dict[str, Kind] = {
     "too_many_requests": Kind(429, "Too many requests"),
     "internal_error": Kind(500, "Something is wrong on our side"),
     "unavailable": Kind(503, "Not available now"),
+    "overloaded": Kind(503, "Too much to do at once"),
     "database_unavailable": Kind(503, "The database does not answer now"),
     "embedder_unavailable": Kind(503, "Text cannot be embedded now"),
 }

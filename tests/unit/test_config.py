@@ -26,6 +26,8 @@ DEFAULTS = {
     "embedding_model": "nomic-embed-text",
     "ollama_headers": "(unset)",
     "sources": "brightermonday,linkedin,jobwebkenya",
+    "search_deadline": "1s",
+    "max_concurrent_requests": "16",
     "host": "127.0.0.1",
     "port": "8000",
     "workers": "1",
