@@ -15,7 +15,9 @@ _SHELL = {
     "migrate": ("schema", "Bring the database's schema up or down, or show where it is."),
     "ingest": ("data", "Take in a file of postings: JSON, JSONL or CSV, also gzipped."),
     "search": ("data", "Search by meaning: a table on a terminal, JSON when piped."),
+    "eval": ("evaluation", "Measure the ranking on relevance sets, and whether a difference is chance."),
     "keys": ("keys", "Make, list and end API keys."),
+    "tasks": ("tasks", "Show postings whose embedding was given up, or try them again."),
     "openapi": ("schema", "Write the OpenAPI document."),
     "settings": ("schema", "Print every setting with the value in force; secrets are hidden."),
 }

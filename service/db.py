@@ -14,23 +14,12 @@ import asyncio
 import inspect
 import time
 import types
+import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    NewType,
-    TypeAlias,
-    TypeVar,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias, TypeVar, Union, cast, overload
 
 import asyncpg
 import msgspec
@@ -38,7 +27,7 @@ from asyncpg.pool import PoolConnectionProxy
 from pgvector import HalfVector
 from pgvector.asyncpg import register_vector
 
-from service.db_errors import POOL_TIMEOUT, Known, connecting, translated
+from service.db_errors import LOST, POOL_TIMEOUT, Known, connecting, translated
 from service.errors import SchemaError
 from service.telemetry.stages import observe_pool_timeout, observe_pool_wait, stage
 
@@ -49,8 +38,12 @@ else:
     Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 Json = NewType("Json", str)
 """JSON text, for a parameter of type json or jsonb."""
-POOL_TIMEOUT_S = 5.0
+POOL_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 5.0
+RELEASE_S = 1.0  # for a cancelled statement to end in the server; then its connection is cut
+LOCK_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 30.0
+SILENCE_S = 2.0  # past its statement timeout, a server that says nothing hangs
 OLDEST_PGVECTOR = (0, 8)
 
 
@@ -72,10 +65,11 @@ class Database:
         dsn: str,
         *,
         max_size: int = 16,
-        statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+        statement_timeout_s: float | None = None,
         application: str = "jobsense",
     ) -> "Database":
         """Connect; raises DatabaseUnavailable, SettingError (bad address) or SchemaError (pgvector missing or old)."""
+        statement_timeout_s = statement_timeout_s or STATEMENT_TIMEOUT_S
         with connecting():
             pool = await asyncpg.create_pool(
                 dsn,
@@ -83,12 +77,13 @@ class Database:
                 max_size=max_size,
                 init=_prepare_connection,
                 reset=_keep_settings,
-                timeout=POOL_TIMEOUT_S,
-                command_timeout=statement_timeout_s + POOL_TIMEOUT_S,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=statement_timeout_s + SILENCE_S,
                 server_settings={
                     "application_name": application,
                     "jit": "off",
                     "statement_timeout": f"{int(statement_timeout_s * 1000)}",
+                    "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}",
                     "idle_in_transaction_session_timeout": "60s",
                     "timezone": "UTC",
                 },
@@ -109,8 +104,11 @@ class Database:
         try:
             yield connection
         finally:
-            with suppress(TimeoutError, asyncpg.InterfaceError):  # the pool cuts one whose server hangs
-                await self._pool.release(connection)
+            # In a task of its own, so that a second cancellation does not leave it alone with its failure.
+            giving_back = asyncio.ensure_future(self._pool.release(connection, timeout=RELEASE_S))
+            giving_back.add_done_callback(lambda done: done.cancelled() or done.exception())
+            with suppress(*LOST):  # the pool cuts one whose server hangs
+                await asyncio.shield(giving_back)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -123,7 +121,7 @@ class Database:
                 yield connection
             except BaseException:
                 # What went wrong first says more than a lost connection; the pool rolls back or cuts what is left open.
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                with suppress(*LOST):
                     await transaction.rollback()
                 raise
             with translated(connection=connection):
@@ -150,14 +148,15 @@ async def session(dsn: str) -> AsyncIterator[Connection]:
     with connecting():
         connection = await asyncpg.connect(
             dsn,
-            timeout=POOL_TIMEOUT_S,
+            timeout=CONNECT_TIMEOUT_S,
             server_settings={"application_name": "jobsense-migrate", "statement_timeout": "0"},
         )
     try:
         with translated(connection=connection):
             yield connection
     finally:
-        await connection.close(timeout=POOL_TIMEOUT_S)
+        with suppress(*LOST):
+            await connection.close(timeout=POOL_TIMEOUT_S)
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -178,21 +177,26 @@ def statement(function: Fn) -> Fn: ...
 
 
 @overload
-def statement(*, on_constraint: Known) -> Callable[[Fn], Fn]: ...
+def statement(*, on_constraint: Known = ..., timeout_s: float = ...) -> Callable[[Fn], Fn]: ...
 
 
-def statement(function: Fn | None = None, *, on_constraint: Known | None = None) -> Fn | Callable[[Fn], Fn]:
-    """Turn a bodiless signature into the statement of its name; `on_constraint` maps constraint names to errors."""
+def statement(
+    function: Fn | None = None, *, on_constraint: Known | None = None, timeout_s: float | None = None
+) -> Fn | Callable[[Fn], Fn]:
+    """Turn a bodiless signature into the statement of its name; `on_constraint` maps constraint names to errors.
+
+    `timeout_s` is how long the answer may be waited for where that is longer than the pool's own time; the server's
+    limit is the statement's or transaction's to lift.
+    """
     if function is None:
-        return lambda bare: _bound(bare, on_constraint or {})
-    return _bound(function, {})
+        return lambda bare: _bound(bare, on_constraint or {}, timeout_s)
+    return _bound(function, {}, None)
 
 
-def _bound(function: Fn, known: Known) -> Fn:
+def _bound(function: Fn, known: Known, timeout_s: float | None) -> Fn:
     declared = _declare(function)
     names = tuple(name for name, _ in declared.parameters)
     text = declared.path.read_text(encoding="utf-8")
-    fetch = _FETCH[declared.shape]
 
     @wraps(function)
     async def run(db: Db, **given: Any) -> Any:
@@ -201,7 +205,7 @@ def _bound(function: Fn, known: Known) -> Fn:
             async with db.connection() as connection:
                 return await run(connection, **given)
         with translated(known, connection=db), stage("query", db_query_summary=declared.name):
-            return await fetch(db, text, arguments, declared.row)
+            return await _fetch(db, text, arguments, declared, timeout_s)
 
     return cast("Fn", run)
 
@@ -220,7 +224,7 @@ async def estimate_rows(db: Db, run: Callable[..., Awaitable[Any]], **given: Any
 
 def _declare(function: Callable[..., Any]) -> Statement:
     feature = function.__module__.split(".")[-2]
-    hints = get_type_hints(function)
+    hints = typing.get_type_hints(function)
     shape, row = _cardinality(hints.pop("return"))
     parameters = tuple((name, hints[name]) for name in list(inspect.signature(function).parameters)[1:])
     name = f"{feature}.{function.__name__}"
@@ -233,11 +237,11 @@ def _declare(function: Callable[..., Any]) -> Statement:
 def _cardinality(returned: Any) -> tuple[str, Any]:
     if returned is type(None):
         return "none", None
-    if get_origin(returned) is list:
-        (row,) = get_args(returned)
+    if typing.get_origin(returned) is list:
+        (row,) = typing.get_args(returned)
         return ("structs" if _is_struct(row) else "values"), row
-    if get_origin(returned) in {Union, types.UnionType}:
-        (returned,) = [arm for arm in get_args(returned) if arm is not type(None)]
+    if typing.get_origin(returned) in {Union, types.UnionType}:
+        (returned,) = [arm for arm in typing.get_args(returned) if arm is not type(None)]
     return ("struct" if _is_struct(returned) else "value"), returned
 
 
@@ -245,34 +249,22 @@ def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-async def _fetch_structs(db: Connection, text: str, arguments: Sequence[Any], row: Any) -> Any:
-    return [row(*record) for record in await db.fetch(text, *arguments)]
-
-
-async def _fetch_struct(db: Connection, text: str, arguments: Sequence[Any], row: Any) -> Any:
-    record = await db.fetchrow(text, *arguments)
-    return None if record is None else row(*record)
-
-
-async def _fetch_values(db: Connection, text: str, arguments: Sequence[Any], _row: Any) -> Any:
-    return [record[0] for record in await db.fetch(text, *arguments)]
-
-
-async def _fetch_value(db: Connection, text: str, arguments: Sequence[Any], _row: Any) -> Any:
-    return await db.fetchval(text, *arguments)
-
-
-async def _fetch_none(db: Connection, text: str, arguments: Sequence[Any], _row: Any) -> Any:
-    await db.execute(text, *arguments)
-
-
-_FETCH: dict[str, Callable[[Connection, str, Sequence[Any], Any], Awaitable[Any]]] = {
-    "structs": _fetch_structs,
-    "struct": _fetch_struct,
-    "values": _fetch_values,
-    "value": _fetch_value,
-    "none": _fetch_none,
-}
+async def _fetch(db: Connection, text: str, arguments: Sequence[Any], declared: Statement, wait_s: float | None) -> Any:
+    """Run one statement and give its rows the declared form; `wait_s` None: the pool's own time."""
+    row = declared.row
+    match declared.shape:
+        case "structs":
+            return [row(*record) for record in await db.fetch(text, *arguments, timeout=wait_s)]
+        case "values":
+            return [record[0] for record in await db.fetch(text, *arguments, timeout=wait_s)]
+        case "struct":
+            record = await db.fetchrow(text, *arguments, timeout=wait_s)
+            return None if record is None else row(*record)
+        case "value":
+            return await db.fetchval(text, *arguments, timeout=wait_s)
+        case _:
+            await db.execute(text, *arguments, timeout=wait_s)
+            return None
 
 
 async def _prepare_connection(connection: Connection) -> None:

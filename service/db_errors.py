@@ -26,6 +26,7 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InternalClientError,  # the server has said goodbye, and the end of the connection is still on its way
     OSError,  # and with it TimeoutError and ConnectionError
 )
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -36,6 +37,8 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (asyncpg.TooManyConnectionsError, "too_many_connections"),
     (asyncpg.ReadOnlySQLTransactionError, "read_only"),
 )
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What giving a connection back may raise when it is lost or its server hangs; what went wrong before says more."""
 UNREACHABLE = "unreachable"
 POOL_TIMEOUT = "pool_timeout"
 

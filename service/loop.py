@@ -1,6 +1,7 @@
 """Runs a step again and again until told to stop: at once while there is work, else after a wake-up or an idle wait."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 from service.telemetry.logs import get_logger
@@ -11,6 +12,10 @@ Step = Callable[[], Awaitable[float]]
 """One piece of work; answers after how many seconds it wants to be called again (0: at once)."""
 
 BACK_OFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses after failures in a row; each is shortened by up to half, so that processes do not fail in step."""
+END_S = 1.0
+CLEAN_UP_S = 3.5
+"""A cancelled step may still give back what it took."""
 
 
 class Loop:
@@ -31,8 +36,8 @@ class Loop:
         """Ask for a step now rather than after the idle wait."""
         self._wake.set()
 
-    async def stop(self, *, timeout_s: float = 5.0) -> None:
-        """Let the running step end, for `timeout_s` at most, then cancel it."""
+    async def stop(self, *, timeout_s: float = END_S, clean_up_s: float = CLEAN_UP_S) -> None:
+        """Let the running step end for `timeout_s` at most, then cancel it, and `clean_up_s` later leave it alone."""
         self._stopping = True
         self._wake.set()
         if self._task is None:
@@ -40,7 +45,9 @@ class Loop:
         _, pending = await asyncio.wait({self._task}, timeout=timeout_s)
         for task in pending:
             task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+            _, pending = await asyncio.wait({task}, timeout=clean_up_s)
+        if pending:
+            log.warning("loop.failed", loop=self.name, error="the step does not end", wait_s=timeout_s + clean_up_s)
 
     async def _run(self) -> None:
         failures = 0
@@ -50,9 +57,11 @@ class Loop:
                 wait_s = await self._step()
                 failures = 0
             except Exception as error:
-                wait_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
+                wait_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
                 failures += 1
-                log.warning("loop.failed", loop=self.name, error=repr(error), wait_s=wait_s, exc_info=failures == 1)
+                log.warning(
+                    "loop.failed", loop=self.name, error=repr(error), wait_s=round(wait_s, 3), exc_info=failures == 1
+                )
             await self._idle(wait_s)
 
     async def _idle(self, wait_s: float) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import errno
 import os
-import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -12,24 +12,33 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.loops.auto import auto_loop_factory
-from uvicorn.supervisors import Multiprocess
 
-from service.app import build_version, create_app, prepare_schema
+from service.app import App, build_version, create_app, prepare_schema
 from service.config import Settings, variable
-from service.errors import OperatorError
+from service.errors import OperatorError, TryLater
 from service.health.domain import Health
+from service.http.problem import send_problem
+from service.stopping import Stop
+from service.supervisor import CHILD_STOP_S, COULD_NOT_START, supervise, when_orphaned
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.logs import get_logger
 from service.telemetry.sampling import read_otel
 
 log = get_logger(__name__)
 
-DRAIN_S = 8
+DRAIN_S = 4.5
+"""What running requests get from the signal on; then those without an answer are answered 503."""
+ANSWER_S = 0.3
+"""What that takes; then connections that are left are cut, whatever their clients have not read yet."""
+GRACE_S = 6
+"""When requests are cancelled whose own end hangs, as that of a statement at a database which does not answer."""
+TRACES_S, LEAVE_S = 1.2, 1.2
+"""What the last parts of a stop get: delivering spans, and stopping the embedded database."""
+LONGEST_LEAVE_S = 30.0
+"""What the latter gets when no signal presses."""
 KEEP_ALIVE_S = 75
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 Ready = Callable[[str, Health], Awaitable[None]]
 """Called with the address once requests are answered there, and with what knows how the parts of the service are."""
@@ -39,15 +48,22 @@ loop_factory = auto_loop_factory
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
+async def database(settings: Settings, stop: Stop | None = None) -> AsyncIterator[str]:
     """The address of the database: the one that is set, else a private one that is started or joined."""
     if settings.database_url is not None:
         yield settings.database_url
         return
     from service.embedded.server import EmbeddedPostgres  # noqa: PLC0415 - needs fcntl and pwd, which an own database does not
 
-    async with EmbeddedPostgres(settings.data_dir) as server:
+    server = EmbeddedPostgres(settings.data_dir)
+    await server.start()
+    keeping = asyncio.create_task(server.keep_up(), name="embedded")
+    try:
         yield server.dsn
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await server.stop(within_s=(stop or Stop()).left_s(LONGEST_LEAVE_S))
 
 
 def telemetry_of(settings: Settings, *, log_stream: Any = None) -> Telemetry:
@@ -116,20 +132,22 @@ def base_url(settings: Settings, sockets: Sequence[socket.socket]) -> str:
     return f"http://{anywhere.get(settings.host, host)}:{sockets[0].getsockname()[1]}"
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, in this process or, with WORKERS above 1, in several under a supervisor."""
+async def serve(settings: Settings, stop: Stop) -> None:
+    """Serve until the stop, in this process or, with WORKERS above 1, in several under this one."""
     with listening(settings) as sockets:
         telemetry = telemetry_of(settings)
         log.info("service.starting", address=base_url(settings, sockets), workers=settings.workers)
         try:
-            async with database(settings) as dsn:
+            async with database(settings, stop) as dsn:
                 await prepare_schema(dsn, settings)
                 if settings.workers > 1:
-                    await _serve_many(settings, dsn, sockets)
+                    # The database was found and brought up to date here, once.
+                    shared = msgspec.structs.replace(settings, database_url=dsn, migrate_on_start=False)
+                    await supervise(partial(_serve_as_child, shared), sockets, workers=settings.workers, stop=stop)
                 else:
-                    await serve_on(settings, telemetry, dsn, sockets)
+                    await serve_on(settings, telemetry, dsn, sockets, stop=stop)
         finally:
-            await telemetry.stop()
+            await telemetry.stop(timeout_s=stop.left_s(TRACES_S))
 
 
 async def serve_on(
@@ -138,29 +156,72 @@ async def serve_on(
     dsn: str,
     sockets: Sequence[socket.socket],
     *,
+    stop: Stop,
     ready: Ready | None = None,
 ) -> None:
-    """Serve a database that is up to date in this process until SIGTERM or SIGINT."""
-    app = create_app(settings, dsn, telemetry)
-    server = _Server(_config(settings, telemetry.observe(app)))
-    # Left in place afterwards: a second signal while the database is being left must not end us half-way.
-    for number in STOPPING:
-        asyncio.get_running_loop().add_signal_handler(number, server.ask_to_stop)
+    """Serve a database that is up to date in this process until the stop; spans are delivered at the end."""
+    app = create_app(settings, dsn, telemetry, stop)
+    requests = _Requests(app)
+    server = _Server(_config(settings, telemetry.observe(requests)), requests)
+    stop.on_ask(server.ask_to_stop, server.give_up)
     serving = asyncio.create_task(server.serve(list(sockets)), name="serve")
     up = asyncio.create_task(server.up.wait())
-    await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
-    up.cancel()
-    if ready is not None and not serving.done():
-        await ready(base_url(settings, sockets), app.state["health"])
-    await serving
+    try:
+        await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if ready is not None and not serving.done() and not stop.asked.is_set():
+            await ready(base_url(settings, sockets), app.state["health"])
+        await serving
+    finally:
+        await telemetry.end_traces(timeout_s=stop.left_s(TRACES_S, keep_s=LEAVE_S))
+
+
+class _Requests:
+    """The requests being served; they can be given up together, and those without an answer get one."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.turns_away = app.turns_away
+        self._limits: set[asyncio.Timeout] = set()
+        self._given_up = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = asyncio.timeout(0 if self._given_up else None)
+
+        async def answer(message: Any) -> None:
+            self._limits.discard(limit)  # half an answer is worse than one that is cut: the caller cannot tell
+            await send(message)
+
+        try:
+            async with limit:
+                self._limits.add(limit)
+                await self._app(scope, receive, answer)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await send_problem(scope, send, TryLater("The service is being stopped; try again", reason="stopping"))
+        finally:
+            self._limits.discard(limit)
+
+    def give_up(self) -> None:
+        """Answer 503 where no answer has begun."""
+        self._given_up = True
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves signals to us and tells when it is up."""
+    """uvicorn's server, which leaves signals to us, tells when it is up, and ends in time whatever its clients do."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, requests: _Requests) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._requests = requests
+        self._starting: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -169,6 +230,12 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell; raises OperatorError where uvicorn would end the process."""
+        self._starting = asyncio.create_task(self._start(sockets))
+        await asyncio.wait({self._starting})
+        if not self._starting.cancelled():  # told to stop: a database that hangs is not waited for
+            self._starting.result()
+
+    async def _start(self, sockets: list[socket.socket] | None) -> None:
         try:
             await super().startup(sockets)
         except SystemExit:
@@ -177,12 +244,23 @@ class _Server(uvicorn.Server):
             self.up.set()
 
     def ask_to_stop(self) -> None:
-        """Drain; asked again, stop at once."""
-        self.force_exit = self.should_exit
+        """Take no more requests, and give the running ones some time."""
         self.should_exit = True
+        if self._starting is not None and not self.started:
+            self._starting.cancel()
+        asyncio.get_running_loop().call_later(DRAIN_S, self.give_up)
+
+    def give_up(self) -> None:
+        """Give the running requests no more time."""
+        self._requests.give_up()
+        asyncio.get_running_loop().call_later(ANSWER_S, self._cut)
+
+    def _cut(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
-def _config(settings: Settings, asgi: Any, **more: Any) -> uvicorn.Config:
+def _config(settings: Settings, asgi: Any) -> uvicorn.Config:
     return uvicorn.Config(
         asgi,
         loop="auto",
@@ -196,26 +274,26 @@ def _config(settings: Settings, asgi: Any, **more: Any) -> uvicorn.Config:
         log_level="warning",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
-        **more,
     )
 
 
-async def _serve_many(settings: Settings, dsn: str, sockets: Sequence[socket.socket]) -> None:
-    """Several processes that share the sockets; each opens its own pool."""
-    # The database was found and brought up to date here, once.
-    shared = msgspec.structs.replace(settings, database_url=dsn, migrate_on_start=False)
-    config = _config(settings, partial(_application, shared), factory=True, workers=settings.workers)
-    for number in STOPPING:
-        asyncio.get_running_loop().remove_signal_handler(number)
-    supervisor = Multiprocess(config, list(sockets))
-    await asyncio.to_thread(supervisor.run)
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise OperatorError("a worker process could not start; the log says why")
+def _serve_as_child(settings: Settings, sockets: Sequence[socket.socket]) -> None:
+    """One of several processes; each opens its own pool."""
+    stop = Stop(within_s=CHILD_STOP_S)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        try:
+            runner.run(_serve_until_orphaned(settings, sockets, stop))
+        except OperatorError:
+            sys.exit(COULD_NOT_START)
 
 
-def _application(settings: Settings) -> Any:
-    """The application of one of several processes."""
+async def _serve_until_orphaned(settings: Settings, sockets: Sequence[socket.socket], stop: Stop) -> None:
+    stop.listen()
+    when_orphaned(stop.ask)
     telemetry = telemetry_of(settings)
-    return telemetry.observe(create_app(settings, settings.database_url or "", telemetry))
+    try:
+        await serve_on(settings, telemetry, settings.database_url or "", sockets, stop=stop)
+    finally:
+        await telemetry.stop(timeout_s=stop.left_s(TRACES_S))

@@ -1,5 +1,6 @@
 """Stand-ins for the outside world: an embedder whose vectors follow from the words of a text."""
 
+import asyncio
 import math
 import re
 from collections.abc import Sequence
@@ -78,3 +79,42 @@ class WordEmbedder:
     def _fail_if_down(self) -> None:
         if self.down is not None:
             raise EmbedderUnavailable(f"the embedder is down: {self.down}", reason=self.down)
+
+
+class StuckEmbedder(WordEmbedder):
+    """Its queries hang while `free` is not set, its identity while `known` is not; `deaf` to being cancelled, if so."""
+
+    def __init__(self, *, max_tokens: int = 64) -> None:
+        super().__init__(max_tokens=max_tokens)
+        self.free, self.known, self.reached = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.free.set()
+        self.known.set()
+        self.deaf = False
+        self.waiting = self.most_waiting = 0
+
+    async def check_identity(self) -> bool:
+        """Hang, or answer."""
+        await self.known.wait()
+        return await super().check_identity()
+
+    async def embed_query(self, text: str) -> Vector:
+        """Hang, or answer."""
+        self.waiting += 1
+        self.most_waiting = max(self.most_waiting, self.waiting)
+        try:
+            if not self.free.is_set():
+                self.reached.set()
+                await self._wait()
+        finally:
+            self.waiting -= 1
+        if REFUSED in text:
+            raise TextRefused("the model yields no number")
+        return await super().embed_query(text)
+
+    async def _wait(self) -> None:
+        while not self.free.is_set():
+            try:
+                await self.free.wait()
+            except asyncio.CancelledError:
+                if not self.deaf:
+                    raise

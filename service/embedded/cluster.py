@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 DATABASE = "jobsense"
 FIRST_WITH_BUILTIN_LOCALES = 17
 START_TIMEOUT_S = 300.0  # recovery after a crash may replay max_wal_size of log
-STOP_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 30.0
 ROOM_NEEDED = 150 * embedded_tuning.MIB  # a new cluster takes 40 MB, its first log segments as much again
 OLD_LOG_S = 7 * 24 * 3600
 LARGE_LOG = 16 * embedded_tuning.MIB
@@ -46,6 +46,7 @@ class Cluster:
         self.path = self.home / f"postgres-{version}"
         self._memory = memory
         self._locks: Locks | None = None
+        self._abandoned, self._leave_within_s = False, STOP_TIMEOUT_S
 
     def enter(self) -> tuple[str, Path]:
         """Make, start or join the server: ("created" | "started" | "joined", folder of its socket).
@@ -66,14 +67,20 @@ class Cluster:
 
     def _give_up(self) -> None:
         with contextlib.suppress(EmbeddedError, OSError):  # The first error says more than what follows from it.
-            self.leave()
+            self.leave(self._leave_within_s)
+
+    def abandon(self, leave_within_s: float) -> None:
+        """Called from another thread: let `enter` fail soon, so that it is left within this time."""
+        self._abandoned, self._leave_within_s = True, leave_within_s
+        if (programs := getattr(self, "_programs", None)) is not None:
+            programs.abandon()
 
     def _enter(self) -> tuple[str, Path]:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._programs = Programs(self.version, choose_account(self.home, self.path))
         if self._locks is None:
             self._locks = Locks(self.path.with_suffix(".locks"), self._programs.hand_over)
-        with self._locks.gate(START_TIMEOUT_S):
+        with self._locks.gate(START_TIMEOUT_S, lambda: self._abandoned):
             self._locks.join_users()
             self._refuse_other_data()
             self._let_account_in()
@@ -84,18 +91,28 @@ class Cluster:
             self.create_database(DATABASE)
             return "created" if created else "started" if started else "joined", socket_dir
 
-    def leave(self) -> bool:
-        """Give the server up; whoever is the last one stops it. Tells whether it was stopped here."""
+    def lives(self) -> bool:
+        """Whether a server runs, be it only starting, recovering or stopping."""
+        if self._locks is None:
+            return False
+        with self._locks.server() as server:
+            return server is None
+
+    def leave(self, within_s: float = STOP_TIMEOUT_S) -> bool:
+        """Give the server up; whoever is the last one stops it. Tells whether it was stopped here.
+
+        Raises EmbeddedError when that takes longer: then it has been told to stop, and does so by itself.
+        """
         if self._locks is None:
             return False
         locks, self._locks = self._locks, None
+        self._programs.abandoned = self._abandoned = False
+        deadline = time.monotonic() + within_s
         try:
-            with locks.gate(START_TIMEOUT_S):
-                return locks.is_last_user() and self._stop(locks)
+            with locks.gate(within_s):
+                return locks.is_last_user() and self._stop(locks, deadline - time.monotonic())
         finally:
             locks.close()
-
-    # Folders
 
     def _let_account_in(self) -> None:
         """For root: let the account pass through DATA_DIR itself. Folders above it are left as they are."""
@@ -161,15 +178,13 @@ class Cluster:
             words += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         return words
 
-    # The server
-
     def _bring_up(self, locks: Locks) -> tuple[bool, Path]:
         """Wait until a server answers, starting it if none lives: (whether started here, folder of its socket)."""
         deadline = time.monotonic() + START_TIMEOUT_S
         started = False
         while (socket_dir := self._answering()) is None:
             started = self._launch(locks) or started
-            if time.monotonic() > deadline:
+            if self._abandoned or time.monotonic() > deadline:
                 raise EmbeddedError(
                     f"The database server in {self.path} lives but does not answer; it may still be recovering or "
                     f"stopping. Look into {self.path}/log, or {OWN_SERVER}."
@@ -248,19 +263,17 @@ class Cluster:
             out.write(text)
         Path(name).rename(self.path / "jobsense.conf")
 
-    def _stop(self, locks: Locks) -> bool:
+    def _stop(self, locks: Locks, within_s: float) -> bool:
         with locks.server() as server:
             if server is not None or not read_pid_file(self.path):
                 return False  # no server of ours lives, and the number in a stale pid file may be anybody's
             socket_dir = find_socket_dir(self.path)
-            words = ["pg_ctl", "stop", "--mode=fast", "--silent", f"--timeout={STOP_TIMEOUT_S}"]
-            self._programs.run(*words, call=self._call(STOP_TIMEOUT_S))
+            words = ["pg_ctl", "stop", "--mode=fast", "--silent", f"--timeout={max(1, int(within_s))}"]
+            self._programs.run(*words, call=self._call(within_s))
         if socket_dir not in (self.path, None):
             with contextlib.suppress(OSError):
                 socket_dir.rmdir()
         return True
-
-    # Databases
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database unless it is there, as a copy of `template` (which nobody may be using) if one is given."""

@@ -38,11 +38,11 @@ class Locks:
         return file
 
     @contextlib.contextmanager
-    def gate(self, timeout_s: float) -> Iterator[None]:
-        """Hold the gate for the length of a with block. Raises EmbeddedError when it stays shut."""
+    def gate(self, timeout_s: float, is_abandoned: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold the gate for the length of a with block. Raises EmbeddedError when it stays shut, or is abandoned."""
         deadline = time.monotonic() + timeout_s
         while not _alone(self._gate):
-            if time.monotonic() > deadline:
+            if is_abandoned() or time.monotonic() > deadline:
                 raise EmbeddedError(
                     f"Another process has been starting or stopping the embedded database for {timeout_s:.0f} s "
                     f"(lock {self._folder}/gate). End that process and try again."

@@ -116,6 +116,8 @@ class Programs:
 
     def __init__(self, version: int, account: Account) -> None:
         self.account = account
+        self.abandoned = False
+        self._running: subprocess.Popen[str] | None = None
         package = _package_folder()
         self._install = package / FOLDERS.get(version, f"pginstall{version}")
         if not (self._install / "bin" / "postgres").exists():
@@ -178,6 +180,12 @@ class Programs:
         if self.account.switch:
             os.chown(target, self.account.uid, self.account.gid)
 
+    def abandon(self) -> None:
+        """End the program that runs in another thread, and every further one as soon as it has begun."""
+        self.abandoned = True
+        if (running := self._running) is not None:
+            running.kill()
+
     def ask(self, *words: str) -> bool:
         """Run a program and tell whether it succeeded."""
         return self._call(words, Call()).returncode == 0
@@ -217,6 +225,9 @@ class Programs:
                 group=self.account.gid if switch else None,
                 extra_groups=[] if switch else None,
             )
+            self._running = process
+            if self.abandoned:
+                process.kill()
             # A timer, not the timeout of `communicate`, which looks only every 50 ms whether the program has ended.
             alarm = threading.Timer(call.timeout_s, process.kill)
             alarm.start()

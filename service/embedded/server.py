@@ -14,11 +14,14 @@ from urllib.parse import quote
 
 import structlog
 
-from service.embedded.cluster import DATABASE, Cluster
+from service.embedded.cluster import DATABASE, STOP_TIMEOUT_S, Cluster
 from service.errors import EmbeddedError
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+LOOK_EVERY_S = 1.0
+GIVE_UP_S = 4.0
+"""A start that is cancelled is left within this time."""
 
 
 class EmbeddedPostgres:
@@ -49,19 +52,36 @@ class EmbeddedPostgres:
         """
         began = time.perf_counter()
         try:
-            how, self._socket_dir = await _to_completion(self._cluster.enter)
+            how, self._socket_dir = await _to_completion(
+                self._cluster.enter, if_cancelled=lambda: self._cluster.abandon(GIVE_UP_S)
+            )
         except asyncio.CancelledError:
-            await _to_completion(self._cluster.leave)
+            await _to_completion(lambda: self._cluster.leave(GIVE_UP_S))
             raise
         seconds = round(time.perf_counter() - began, 3)
         log.info("embedded.ready", how=how, data_dir=str(self._cluster.path), duration_s=seconds)
         return self.dsn
 
-    async def stop(self) -> None:
-        """Leave the server; the last process to leave stops it, after open transactions are rolled back."""
+    async def keep_up(self) -> None:
+        """Start the server again whenever it has died, until cancelled; what was committed is there again."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                if await _to_completion(self._cluster.lives):
+                    continue
+                log.warning("embedded.died", data_dir=str(self._cluster.path))
+                await self.start()
+            except (EmbeddedError, OSError) as error:
+                log.warning("embedded.not_started", reason=str(error))
+
+    async def stop(self, *, within_s: float = STOP_TIMEOUT_S) -> None:
+        """Leave the server; the last process to leave stops it, after open transactions are rolled back.
+
+        A server that takes longer is left to end by itself.
+        """
         self._socket_dir = None
         try:
-            stopped = await _to_completion(self._cluster.leave)
+            stopped = await _to_completion(lambda: self._cluster.leave(within_s))
         except (EmbeddedError, OSError) as error:
             # What is committed is safe on disk; the next start waits for the old server, or recovers.
             log.warning("embedded.stop_failed", reason=str(error))
@@ -87,12 +107,14 @@ class EmbeddedPostgres:
         await self.stop()
 
 
-async def _to_completion(work: Callable[[], T]) -> T:
-    """Run blocking work in a thread; a cancellation waits for its end, since the thread cannot be ended half-way."""
+async def _to_completion(work: Callable[[], T], *, if_cancelled: Callable[[], None] | None = None) -> T:
+    """Run blocking work in a thread; a cancellation waits for its end, which `if_cancelled` can bring about."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if if_cancelled is not None:
+            if_cancelled()
         await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # Seen, so that it is not reported as never retrieved.

@@ -1,7 +1,9 @@
 """One claim of tasks on its way: copied or embedded, stored, set aside, or given back."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,14 +12,18 @@ from service.embedder import Embedder, PartlyEmbedded, Vector
 from service.embedding import queries
 from service.embedding.model import ClaimedTask, Generation, Outcome, Passage
 from service.embedding.passages import coverage, split
-from service.errors import EmbedderUnavailable, TextRefused
+from service.errors import EmbedderUnavailable, JobSenseError, TextRefused, TryLater
 from service.telemetry.logs import get_logger
 from service.telemetry.stages import current_trace_id, observe_searchable, stage
 
 log = get_logger(__name__)
 
 RETRY_S = (1, 5, 15, 60)
-"""Pauses before the next attempt at a task, by attempts made."""
+"""Pauses before the next attempt at a task, by attempts made; for one that is to blame itself, by its strikes."""
+MOST_STRIKES = 5
+"""With so many a task is set aside. Nothing else sets one aside that the model has not refused."""
+WORKER_FAULT = "worker_fault"
+"""The reason of tasks whose claim broke by a fault of ours; they are claimed one by one then (claim_tasks.sql)."""
 
 RequireUnchanged = Callable[[Embedder], Awaitable[None]]
 """Raises EmbedderUnavailable when the embedder's model is not the one it had at its start."""
@@ -27,23 +33,30 @@ class Batch:
     """The tasks under one lease; `outcome` says what became of them so far."""
 
     def __init__(
-        self, db: Database, embedder: Embedder, generation: Generation, require_unchanged: RequireUnchanged
+        self,
+        db: Database,
+        embedder: Embedder,
+        generation: Generation,
+        require_unchanged: RequireUnchanged,
+        bulk_turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.lease = uuid4()
         self.outcome = Outcome()
         self.embedded_bytes = 0
+        self.waited_s = 0.0
+        self._bulk_turn = bulk_turn
         self._db = db
         self._embedder = embedder
         self._generation = generation
         self._require_unchanged = require_unchanged
-        self._attempts = 1
+        self._tasks: dict[int, ClaimedTask] = {}
 
     async def work(self, tasks: Sequence[ClaimedTask]) -> None:
         """Bring every task to its end; raises EmbedderUnavailable with the unfinished still under the lease.
 
         Nothing is embedded whose text is embedded already, here or for another posting.
         """
-        self._attempts = min(task.attempts for task in tasks)
+        self._tasks = {task.job_id: task for task in tasks}
         settled = [task for task in tasks if task.settled]
         copied = [task for task in tasks if not task.settled and task.twin is not None]
         fresh = [task for task in tasks if not task.settled and task.twin is None]
@@ -53,25 +66,52 @@ class Batch:
             )
             self.outcome.settled = len(dropped)
         if copied:
-            await self._copy(copied)
+            fresh += await self._copy(copied)
         if fresh:
             await self._embed(fresh)
         if self.outcome.settled + self.outcome.copied + self.outcome.stored + self.outcome.discarded < len(tasks):
-            # A text changed meanwhile (whoever changed it wrote a task anew, unless it changed back), or a twin did.
+            # A text changed meanwhile; whoever changed it wrote a task anew, unless it changed back.
             await self._retry(wait_s=0, reason=None)
 
     async def give_back(self, error: BaseException) -> None:
-        """Return what is still under the lease: at once after a cancellation, else later and with the reason."""
-        if isinstance(error, asyncio.CancelledError):
+        """Return what is still under the lease: at once when this process stops, else later and with the reason.
+
+        A fault of ours beside a single task is that text's own: no other was there to bring it about.
+        """
+        if not isinstance(error, Exception):
             self.outcome.retried += await self._retry(wait_s=0, reason=None)
-            return
-        wait_s = RETRY_S[min(self._attempts, len(RETRY_S)) - 1]
-        reason = error.reason if isinstance(error, EmbedderUnavailable) else "worker_fault"
-        self.outcome.retried += await self._retry(wait_s=wait_s, reason=reason)
+        elif len(self._tasks) == 1 and not isinstance(error, JobSenseError):
+            await self._strike(dict.fromkeys(self._tasks, f"{WORKER_FAULT}: {type(error).__name__}"))
+        else:
+            wait_s = _pause_s(min((task.attempts for task in self._tasks.values()), default=1))
+            self.outcome.retried += await self._retry(wait_s=wait_s, reason=_reason(error))
 
     async def _retry(self, *, wait_s: float, reason: str | None) -> int:
         due_at = datetime.now(UTC) + timedelta(seconds=wait_s)
         return len(await queries.retry_tasks(self._db, lease=self.lease, due_at=due_at, reason=reason))
+
+    async def _strike(self, blamed: Mapping[int, str]) -> None:
+        """Note that the texts of these postings are likely at fault, and why; the last strike sets them aside."""
+        now = datetime.now(UTC)
+        strikes = {job_id: self._tasks[job_id].strikes + 1 for job_id in blamed}
+        reasons = {
+            job_id: f"given up after {strikes[job_id]} attempts: {why}" if strikes[job_id] >= MOST_STRIKES else why
+            for job_id, why in blamed.items()
+        }
+        struck = await queries.strike_tasks(
+            self._db,
+            lease=self.lease,
+            job_ids=list(blamed),
+            reasons=list(reasons.values()),
+            due_at=[now + timedelta(seconds=_pause_s(count)) for count in strikes.values()],
+            most_strikes=MOST_STRIKES,
+            now=now,
+        )
+        for job_id in struck:
+            given_up = strikes[job_id] >= MOST_STRIKES
+            self.outcome.discarded += given_up
+            self.outcome.struck += not given_up
+            log.warning("embed.failed" if given_up else "embed.suspect", job_id=job_id, reason=reasons[job_id])
 
     async def _embed(self, tasks: Sequence[ClaimedTask]) -> None:
         passages, refused = await asyncio.to_thread(_split_all, tasks, self._generation, self._embedder)
@@ -92,6 +132,9 @@ class Batch:
             await self._discard(refused)
         if done:
             await self._store(done, passages, good)
+        if isinstance(failure, PartlyEmbedded) and failure.suspects:
+            suspects = {texts[place]: why for place, why in failure.suspects.items()}
+            await self._strike(_blamed(passages, suspects, but=refused))
         if failure is not None:
             raise failure
 
@@ -99,15 +142,18 @@ class Batch:
         """What came of each text, and the failure that kept the others from it."""
         self.outcome.texts = len(texts)
         failure: EmbedderUnavailable | None = None
+        asked = time.perf_counter()
         try:
-            with stage(
-                "embed",
-                gen_ai_provider_name=self._generation.provider,
-                gen_ai_request_model=self._generation.model,
-                gen_ai_embeddings_dimension_count=self._generation.dimensions,
-                jobsense_embed_texts=len(texts),
-            ):
-                vectors = dict(zip(texts, await self._embedder.embed_documents(texts), strict=True))
+            async with self._bulk_turn():
+                self.waited_s = time.perf_counter() - asked
+                with stage(
+                    "embed",
+                    gen_ai_provider_name=self._generation.provider,
+                    gen_ai_request_model=self._generation.model,
+                    gen_ai_embeddings_dimension_count=self._generation.dimensions,
+                    jobsense_embed_texts=len(texts),
+                ):
+                    vectors = dict(zip(texts, await self._embedder.embed_documents(texts), strict=True))
         except PartlyEmbedded as partly:
             failure = partly
             vectors = {texts[place]: outcome for place, outcome in partly.finished.items()}
@@ -129,7 +175,7 @@ class Batch:
         )
         for job_id in discarded:
             log.warning("embed.failed", job_id=job_id, reason=refused[job_id])
-        self.outcome.discarded = len(discarded)
+        self.outcome.discarded += len(discarded)
 
     async def _store(
         self,
@@ -156,7 +202,8 @@ class Batch:
         self.outcome.stored += len(tasks)
         _observe(tasks)
 
-    async def _copy(self, tasks: Sequence[ClaimedTask]) -> None:
+    async def _copy(self, tasks: Sequence[ClaimedTask]) -> list[ClaimedTask]:
+        """Store the passages of twins; the tasks whose twin changed between claim and copy are left to be embedded."""
         async with self._db.transaction() as connection:
             tasks = await self._lock_unchanged(connection, tasks)
             counts = {
@@ -169,11 +216,11 @@ class Batch:
                 )
                 for task in tasks
             }
-            done = [task for task in tasks if counts[task.job_id]]  # 0: the twin changed between claim and copy
+            done = [task for task in tasks if counts[task.job_id]]
             await self._settle(connection, done, counts, {task.job_id: task.twin_coverage or 1.0 for task in done})
         self.outcome.copied += len(done)
-        self.outcome.retried += len(tasks) - len(done)
         _observe(done)
+        return [task for task in tasks if not counts[task.job_id]]
 
     async def _lock_unchanged(self, connection: Connection, tasks: Sequence[ClaimedTask]) -> list[ClaimedTask]:
         """Those whose text is still the one that was embedded; the others have a new task already."""
@@ -206,6 +253,30 @@ class Batch:
             now=datetime.now(UTC),
             trace_id=current_trace_id() or None,
         )
+
+
+def _pause_s(times: int) -> float:
+    """How long to wait after something failed so many times."""
+    return RETRY_S[min(times, len(RETRY_S)) - 1]
+
+
+def _reason(error: Exception) -> str:
+    """Why a claim is given back, from a small closed set."""
+    if isinstance(error, EmbedderUnavailable):
+        return error.reason
+    return error.code if isinstance(error, TryLater) else WORKER_FAULT
+
+
+def _blamed(
+    passages: Mapping[int, Sequence[Passage]], suspects: Mapping[str, str], *, but: Mapping[int, str]
+) -> dict[int, str]:
+    """The postings with a suspect passage, and the reason of the first; those that are refused anyway left out."""
+    blamed = dict[int, str]()
+    for job_id, made in passages.items():
+        why = next((suspects[passage.text] for passage in made if passage.text in suspects), None)
+        if why is not None and job_id not in but:
+            blamed[job_id] = why
+    return blamed
 
 
 def _observe(tasks: Sequence[ClaimedTask]) -> None:

@@ -1,8 +1,8 @@
 """Which model embeds: finds the live generation, starts the embedder that fits it, and says why when there is none."""
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,36 +10,27 @@ import msgspec
 from service.db import Database
 from service.embedder import Embedder, Identity, Vector
 from service.embedding import queries
-from service.embedding.model import (
-    COVERAGE_WEIGHT,
-    FLOOR_OF_OTHERS,
-    PASSAGE_OVERLAP,
-    PASSAGE_TOKENS,
-    SIMILARITY_FLOORS,
-    Generation,
-)
-from service.embedding.passages import split_query
-from service.errors import EmbedderUnavailable
+from service.embedding.breaker import MOST_PAUSE_S, Breaker
+from service.embedding.deadline import all_within
+from service.embedding.generations import ensure_generation
+from service.embedding.lane import Lane
+from service.embedding.model import Absence, Generation
+from service.embedding.query import RETRY_AFTER_S, embed_text, in_time
+from service.embedding.query_line import QueryLine
+from service.errors import DatabaseUnavailable, EmbedderUnavailable, TextRefused
 from service.telemetry.logs import get_logger
-from service.telemetry.stages import stage
 
 log = get_logger(__name__)
 
+DEADLINE_S = 0.8
 RECONNECT_S = 2.0
-MOST_RECONNECT_S = 30.0
 GENERATION_MAX_AGE_S = 2.0
 CHECK_EVERY_S = 15.0
 """How often a running embedder is asked whether its model is still the one of the generation."""
 PROBE_TEXT = "accountant"
 """A harmless query that tells whether an absent embedder is back."""
-
-
-class Absence(msgspec.Struct, frozen=True):
-    """Why no query can be embedded now, and since when."""
-
-    reason: str
-    since: datetime
-    detail: str
+COSTLY_TO_ASK = frozenset({"model_differs", "unstable_vectors"})
+"""Reasons that only show once a model is loaded and has embedded, so that it is not done every two seconds."""
 
 
 class QueryVector(msgspec.Struct, frozen=True):
@@ -52,13 +43,33 @@ class QueryVector(msgspec.Struct, frozen=True):
 Candidates = Callable[[Generation | None], Sequence[Embedder]]
 """The embedders to try, in order, given the live generation (None: there is none, so the first that starts decides)."""
 
+LaneOf = Callable[[str, str], Lane | None]
+"""The lane of a provider and model, which processes share; None where each process computes by itself."""
+
 
 class LiveEmbedder:
-    """The embedder of the live generation, kept connected; `connect` is the step of a background loop."""
+    """The embedder of the live generation, kept connected; `connect` is the step of a background loop, and the prober.
 
-    def __init__(self, db: Database, candidates: Candidates) -> None:
+    A query is answered within `deadline_s`, by a vector or by an error. The first failure of an outage makes `absence`,
+    so that callers are told since when; failures in a row open the breaker, and then queries fail at once, until a
+    probe of `connect` succeeds. Below that every query is tried, and the first that succeeds ends the outage.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        candidates: Candidates,
+        *,
+        deadline_s: float = DEADLINE_S,
+        lane_of: LaneOf = lambda *_: None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self.breaker = breaker or Breaker()
         self._db = db
         self._candidates = candidates
+        self._deadline_s = deadline_s
+        self._lane_of = lane_of
+        self._line = QueryLine(deadline_s)
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
         self._read_at = self._checked_at = 0.0
@@ -67,8 +78,18 @@ class LiveEmbedder:
 
     @property
     def absence(self) -> Absence | None:
-        """Why queries cannot be embedded now; None while they can."""
+        """Why queries cannot be embedded now, since the first that could not; None while they can."""
         return self._absence
+
+    @property
+    def standstill(self) -> Absence | None:
+        """Why it is no use to embed postings now; None while it may be.
+
+        Queries that come too late are no reason: postings may take longer, and a server that is slow today would
+        otherwise embed none. After any other failure postings wait for the next query or probe, two seconds at most.
+        """
+        late = self._embedder is not None and self._absence is not None and self._absence.reason == "timeout"
+        return None if late else self._absence
 
     @property
     def generation(self) -> Generation | None:
@@ -76,55 +97,55 @@ class LiveEmbedder:
         return self._generation
 
     async def connect(self) -> float:
-        """Start an embedder if none runs, and look whether the one that runs still fits; in how many seconds again."""
+        """Start an embedder if none runs, and look whether the one that runs still fits; in how many seconds again.
+
+        After a failure it looks whether the model is the same and embeds a harmless query, each within the deadline.
+        """
         try:
             async with self._connecting:
-                await self._connect()
+                with self.breaker.probing():
+                    await self._connect()
         except EmbedderUnavailable as error:
             self.note_absence(error)
-            return min(max(RECONNECT_S, error.retry_after_s), MOST_RECONNECT_S)
+            return MOST_PAUSE_S if error.reason in COSTLY_TO_ASK else self.breaker.pause_s()
         return RECONNECT_S
 
     async def ready(self) -> tuple[Embedder, Generation]:
-        """The embedder and its generation; raises EmbedderUnavailable with the reason when there is none that fits."""
+        """The embedder and its generation; raises EmbedderUnavailable with the reason when there is none that fits.
+
+        Raises DatabaseUnavailable when the generation is not read within the deadline of a query.
+        """
         if self._embedder is None:
-            absence = self._absence
-            raise EmbedderUnavailable(
-                absence.detail if absence else "no embedder", reason=absence.reason if absence else "starting"
-            )
+            raise self._absent("starting")
         generation = await self._live_generation()
+        if self._embedder is None:
+            raise self._absent("closed")
         if generation is None or not generation.fits(self._embedder.identity):
             raise _differs(self._embedder.identity, generation)
         return self._embedder, generation
 
     async def embed_query(self, text: str) -> QueryVector:
-        """Embed a search text; raises EmbedderUnavailable or TextRefused.
+        """Embed a search text within the deadline; raises EmbedderUnavailable, DatabaseUnavailable or TextRefused.
 
         One that is longer than the model takes is embedded in pieces, and searched by the direction of their sum.
+        Too many queries at once (reason `overloaded`) are no outage: that counts neither here nor for the breaker.
         """
-        try:
-            embedder, generation = await self.ready()
-            pieces = split_query(text, generation=generation, tokenizer=embedder)
-            with stage(
-                "embed",
-                gen_ai_provider_name=generation.provider,
-                gen_ai_request_model=generation.model,
-                gen_ai_embeddings_dimension_count=generation.dimensions,
-                jobsense_embed_texts=len(pieces),
-            ):
-                vectors = [await embedder.embed_query(piece) for piece in pieces]
-        except EmbedderUnavailable as error:
-            self.note_absence(error)
-            raise
-        self._note_presence()
-        return QueryVector(generation, vectors[0] if len(vectors) == 1 else _direction_of_sum(vectors))
+        if self.breaker.state != "closed":
+            raise self._absent("closed")
+        with self._line.join():
+            return await self._embed(text)
+
+    def bulk_turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold this while postings are embedded: one process at a time does so at a server that several share."""
+        lane = self._lane()
+        return nullcontext() if lane is None else lane.bulk()
 
     async def require_unchanged(self, embedder: Embedder) -> None:
         """Raises EmbedderUnavailable when vectors just made may be of another model than the live generation's.
 
         A model can be exchanged under its name while the server runs, and its vectors have the same length.
         """
-        self._checked_at = asyncio.get_running_loop().time()
+        self._checked_at = _now()
         if not await embedder.check_identity():
             if embedder is self._embedder:
                 self._embedder = None
@@ -143,25 +164,58 @@ class LiveEmbedder:
         self._absence = Absence(error.reason, since, error.detail)
 
     async def close(self) -> None:
-        """Release the embedder."""
+        """Release the embedder, and end what runs in the background."""
         embedder, self._embedder = self._embedder, None
+        if (lane := self._lane()) is not None:
+            await lane.close()
         if embedder is not None:
             await embedder.close()
+
+    def _absent(self, otherwise: str) -> EmbedderUnavailable:
+        reason, detail = (self._absence.reason, self._absence.detail) if self._absence else (otherwise, "no embedder")
+        return EmbedderUnavailable(detail, reason=reason, retry_after_s=RETRY_AFTER_S)
+
+    def _lane(self) -> Lane | None:
+        live = self._generation
+        return None if live is None else self._lane_of(live.provider, live.model)
+
+    async def _embed(self, text: str) -> QueryVector:
+        """Embed a query, or a probe, and note what came of it."""
+        ends = _now() + self._deadline_s
+        try:
+            embedder, generation = await self.ready()
+        except EmbedderUnavailable as error:
+            self.note_absence(error)
+            raise
+        if (lane := self._lane()) is not None:
+            lane.note_query()
+        try:
+            vector = await embed_text(embedder, generation, text, timeout_s=ends - _now())
+        except EmbedderUnavailable as error:
+            self._note_failure(error)
+            raise
+        except TextRefused:
+            self._note_presence()
+            raise
+        self._note_presence()
+        return QueryVector(generation, vector)
 
     async def _connect(self) -> None:
         if self._embedder is not None:
             await self._check(self._embedder)
         if self._embedder is None:
             await self._start()
-        elif self._absence is not None:
-            await self.embed_query(PROBE_TEXT)
+        if self._absence is not None:
+            await self._embed(PROBE_TEXT)
 
     async def _check(self, embedder: Embedder) -> None:
         """Release an embedder that no longer fits, so that another is started."""
         generation = await self._live_generation()
         if generation is None or not generation.fits(embedder.identity):
             await self.close()
-        elif asyncio.get_running_loop().time() - self._checked_at >= CHECK_EVERY_S:
+        elif self._absence is not None:  # a server that comes back may come back with another model
+            await in_time(self._deadline_s, self.require_unchanged(embedder))
+        elif _now() - self._checked_at >= CHECK_EVERY_S:
             await self.require_unchanged(embedder)
 
     async def _start(self) -> None:
@@ -171,12 +225,13 @@ class LiveEmbedder:
             # Another process made the first generation meanwhile; its model decides.
             await embedder.close()
             embedder, live = await self._start_first(live)
-        self._generation, self._read_at = live, asyncio.get_running_loop().time()
+        self._generation, self._read_at = live, _now()
         if not live.fits(embedder.identity):
             await embedder.close()
             raise _differs(embedder.identity, live)
         self._embedder, self._checked_at = embedder, self._read_at
-        self._note_presence()
+        if self.breaker.state == "closed":  # else a query has to succeed first, and in time
+            self._note_presence()
 
     async def _start_first(self, generation: Generation | None) -> tuple[Embedder, Generation]:
         """The first candidate that starts, and the live generation, which is made for it if there is none."""
@@ -198,22 +253,32 @@ class LiveEmbedder:
         raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
 
     async def _live_generation(self) -> Generation | None:
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if now - self._read_at > GENERATION_MAX_AGE_S:
-            self._generation = await queries.fetch_live_generation(self._db)
+            try:
+                (self._generation,) = await all_within(self._deadline_s, queries.fetch_live_generation(self._db))
+            except TimeoutError as error:
+                detail = "the database did not answer; try again"
+                raise DatabaseUnavailable(detail, reason="statement_timeout") from error
             self._read_at = now
         return self._generation
 
+    def _note_failure(self, error: EmbedderUnavailable) -> None:
+        self.note_absence(error)
+        if self.breaker.fail():
+            log.warning("breaker.changed", state="open", reason=error.reason)
+
     def _note_presence(self) -> None:
+        if self.breaker.succeed():
+            self._line.forget()
+            log.info("breaker.changed", state="closed")
         if self._absence is not None and self._absence.reason != "starting":
             log.info("embedder.back", reason=self._absence.reason, since=self._absence.since.isoformat())
         self._absence = None
 
 
-def _direction_of_sum(vectors: Sequence[Vector]) -> Vector:
-    total = [sum(values) for values in zip(*vectors, strict=True)]
-    norm = math.hypot(*total)
-    return [value / norm for value in total] if norm else list(vectors[0])
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:
@@ -233,33 +298,3 @@ def _differs(identity: Identity, generation: Generation | None) -> EmbedderUnava
         reason="model_differs",
         retry_after_s=60,
     )
-
-
-async def ensure_generation(db: Database, identity: Identity) -> Generation:
-    """The live generation; made for this model when there is none. Safe from several processes at once."""
-    live = await queries.fetch_live_generation(db)
-    if live is not None:
-        return live
-    async with db.transaction() as connection:
-        await queries.lock_generations(connection)
-        live = await queries.fetch_live_generation(connection)
-        if live is None:
-            await queries.create_generation(
-                connection,
-                provider=identity.provider,
-                model=identity.model,
-                digest=identity.digest,
-                dimensions=identity.dimensions,
-                max_tokens=identity.max_tokens,
-                query_template=identity.query_template,
-                document_template=identity.document_template,
-                passage_tokens=min(identity.max_tokens, PASSAGE_TOKENS),
-                passage_overlap=PASSAGE_OVERLAP,
-                similarity_floor=SIMILARITY_FLOORS.get(identity.model, FLOOR_OF_OTHERS),
-                coverage_weight=COVERAGE_WEIGHT,
-                now=datetime.now(UTC),
-            )
-            live = await queries.fetch_live_generation(connection)
-    if live is None:
-        raise AssertionError("a generation was made in this transaction")
-    return live

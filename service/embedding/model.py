@@ -54,11 +54,41 @@ class ClaimedTask(msgspec.Struct):
     location: str | None
     body: str | None
     attempts: int
+    strikes: int
     traceparent: str | None
     created_at: datetime
     settled: bool
     twin: int | None
     twin_coverage: float | None
+
+
+class FailedTask(msgspec.Struct):
+    """A task that was set aside, and the posting that it is for; `attempts` counts claims, `strikes` its own faults."""
+
+    job_id: int
+    tenant: str
+    source: str
+    external_id: str | None
+    title: str
+    reason: str | None
+    strikes: int
+    attempts: int
+    failed_at: datetime
+
+
+class RetriedTask(msgspec.Struct):
+    """A task that was put back, and when it had been set aside: where the next batch goes on."""
+
+    job_id: int
+    failed_at: datetime
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """Why no query can be embedded now, and since when."""
+
+    reason: str
+    since: datetime
+    detail: str
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -87,7 +117,10 @@ class TermStatAge(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What one step of the worker came to, in postings; `texts` went to the model."""
+    """What one step of the worker came to, in postings; `texts` went to the model.
+
+    `struck`: given back because their own text is likely at fault; `retried`: for any other reason.
+    """
 
     claimed: int = 0
     stored: int = 0
@@ -96,4 +129,5 @@ class Outcome(msgspec.Struct, kw_only=True):
     texts: int = 0
     superseded: int = 0
     retried: int = 0
+    struck: int = 0
     discarded: int = 0

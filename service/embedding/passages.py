@@ -36,8 +36,12 @@ class _Window(NamedTuple):
 
 
 def lead_of(title: str, company: str, location: str | None) -> str:
-    """The line that leads every passage: without it a passage from the middle of a text belongs to no job."""
-    return f"{title}\n{company}, {location}" if location else f"{title}\n{company}"
+    """The line that leads every passage: without it a passage from the middle of a text belongs to no job.
+
+    A company that is only a dash or the like says nothing and is left out.
+    """
+    where = ", ".join(part for part in (company, location) if part and any(map(str.isalnum, part)))
+    return f"{title}\n{where}" if where else title
 
 
 def split(

@@ -6,7 +6,10 @@ from uuid import UUID
 from pgvector import HalfVector
 
 from service.db import Db, statement
-from service.embedding.model import Backlog, ClaimedTask, Generation, TermStatAge
+from service.embedding.model import Backlog, ClaimedTask, FailedTask, Generation, RetriedTask, TermStatAge
+
+PATIENCE_S = 610.0
+"""For what goes over all postings: a little over the time to which its transaction lifts the server's limit."""
 
 
 @statement
@@ -43,7 +46,7 @@ async def store_passages(
 
 @statement
 async def copy_passages(db: Db, *, generation: int, twin: int, job_id: int, text_hash: bytes) -> int:
-    """Give a posting the passages of another with the same text; how many, 0 when the other has changed."""
+    """Give a posting the passages of another with the same text; how many, 0 when one of them has changed."""
 
 
 @statement
@@ -75,6 +78,37 @@ async def retry_tasks(db: Db, *, lease: UUID, due_at: datetime, reason: str | No
 @statement
 async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str], now: datetime) -> list[int]:
     """Set tasks aside, each with its reason; the postings of those still under the lease."""
+
+
+@statement
+async def strike_tasks(
+    db: Db,
+    *,
+    lease: UUID,
+    job_ids: list[int],
+    reasons: list[str],
+    due_at: list[datetime],
+    most_strikes: int,
+    now: datetime,
+) -> list[int]:
+    """Note a strike against tasks, the last of which sets them aside; the postings of those still under the lease."""
+
+
+@statement
+async def list_failed_tasks(db: Db, *, count: int) -> list[FailedTask]:
+    """Tasks that were set aside, the longest ago first."""
+
+
+@statement
+async def retry_failed_task(db: Db, *, job_id: int, now: datetime) -> int | None:
+    """Put one task that was set aside back into the queue; its posting, None when there is no such task."""
+
+
+@statement
+async def retry_failed_tasks(
+    db: Db, *, now: datetime, after_failed_at: datetime | None, after_job_id: int | None, count: int
+) -> list[RetriedTask]:
+    """Put the next batch of tasks that were set aside back into the queue, the longest ago first; empty at the end."""
 
 
 @statement
@@ -118,6 +152,11 @@ async def fetch_term_stat_age(db: Db) -> TermStatAge:
 
 
 @statement
+async def lock_term_stat(db: Db, *, timeout_ms: int) -> bool:
+    """Be the only one who counts words in this transaction, with so long for a statement; False: another is at it."""
+
+
+@statement(timeout_s=PATIENCE_S)
 async def refresh_term_stat(db: Db, *, now: datetime) -> None:
     """Count anew in how many postings each word occurs."""
 
@@ -130,3 +169,23 @@ async def count_workers(db: Db) -> int:
 @statement
 async def gather_statistics(db: Db) -> None:
     """Let the planner know what is there now."""
+
+
+@statement
+async def announce_queries(db: Db, *, server: str) -> None:
+    """Let other processes know that queries are about at a model server."""
+
+
+@statement
+async def fetch_query_age(db: Db, *, server: str) -> float | None:
+    """Seconds since queries were last announced at a model server; None when they never were."""
+
+
+@statement
+async def take_bulk_turn(db: Db, *, server: str, lease: UUID, seconds: float) -> bool:
+    """Be the one process that does bulk work at a model server, or stay it for longer; False while another is."""
+
+
+@statement
+async def give_up_bulk_turn(db: Db, *, server: str, lease: UUID) -> None:
+    """Let another process do bulk work at a model server."""

@@ -12,9 +12,9 @@ import msgspec
 from service.db import Database
 from service.embedder import PartlyEmbedded
 from service.embedding import queries
-from service.embedding.batch import RETRY_S, Batch
+from service.embedding.batch import RETRY_S, WORKER_FAULT, Batch
 from service.embedding.domain import LiveEmbedder
-from service.embedding.model import ClaimedTask, Generation, Outcome
+from service.embedding.model import ClaimedTask, Generation, Outcome, TermStatAge
 from service.embedding.pace import Pace
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.telemetry.logs import get_logger
@@ -30,6 +30,8 @@ BATCH = 64
 IDLE_S = 0.5
 BACKLOG_EVERY_S = 15.0
 TERM_STAT_EVERY_S = 15.0
+TERM_STAT_RETRY_S = 300.0
+TERM_STAT_TIMEOUT_MS = 600_000
 TERM_STAT_MAX_AGE = timedelta(hours=1)
 TERM_STAT_DRIFT = 0.1
 
@@ -53,7 +55,7 @@ class Worker:
 
         While the embedder is away nothing is claimed: its own loop finds out when it is back.
         """
-        if (absence := self._live.absence) is not None:
+        if (absence := self._live.standstill) is not None:
             log.debug("embed.waiting", reason=absence.reason)
             return RETRY_S[0]
         try:
@@ -68,7 +70,7 @@ class Worker:
     async def step(self) -> Outcome:
         """Claim, embed, store. Raises EmbedderUnavailable before anything is claimed when there is no embedder."""
         embedder, generation = await self._live.ready()
-        batch = Batch(self._db, embedder, generation, self._live.require_unchanged)
+        batch = Batch(self._db, embedder, generation, self._live.require_unchanged, self._live.bulk_turn)
         with task_record(
             "process embed_queue",
             kind="consumer",
@@ -82,11 +84,12 @@ class Worker:
                 await self._run(batch, generation)
                 self._most = min(self._batch, 2 * self._most)
             except EmbedderUnavailable as error:
-                if not (isinstance(error, PartlyEmbedded) and error.finished):
+                if not (isinstance(error, PartlyEmbedded) and (error.finished or error.suspects)):
                     self._live.note_absence(error)
                 await self._give_back(batch, error)
             except BaseException as error:
-                self._most = 1  # apart from the one that fails, the others go on
+                if isinstance(error, DatabaseUnavailable):
+                    self._most = max(1, self._most // 2)  # it may be that so much at once takes too long
                 await self._give_back(batch, error)
                 raise
             finally:
@@ -99,7 +102,7 @@ class Worker:
             started = time.perf_counter()
             async with self._renewing(batch.lease):
                 await batch.work(tasks)
-            self._pace.learn(batch.embedded_bytes, time.perf_counter() - started)
+            self._pace.learn(batch.embedded_bytes, time.perf_counter() - started - batch.waited_s)
 
     async def _claim(self, batch: Batch, generation: Generation) -> list[ClaimedTask]:
         now = datetime.now(UTC)
@@ -130,6 +133,8 @@ class Worker:
                     await queries.renew_lease(self._db, lease=lease, leased_until=until)
                 except DatabaseUnavailable as error:
                     log.warning("embed.lease_not_renewed", reason=error.reason)
+                except Exception:  # a fault of ours; to renew goes on, or the work would be done twice
+                    log.warning("embed.lease_not_renewed", reason=WORKER_FAULT, exc_info=True)
 
         renewal = asyncio.create_task(renew(), name="renew-lease")
         try:
@@ -153,13 +158,32 @@ class Worker:
         return BACKLOG_EVERY_S
 
     async def keep_term_stat(self) -> float:
-        """Refresh the word statistics when the postings have drifted from them; the step of a loop of its own."""
-        age = await queries.fetch_term_stat_age(self._db)
-        now = datetime.now(UTC)
-        drift = abs(age.jobs_now - age.jobs)
-        if drift > age.jobs * TERM_STAT_DRIFT or (drift and now - age.refreshed_at > TERM_STAT_MAX_AGE):
-            await queries.refresh_term_stat(self._db, now=now)
+        """Refresh the word statistics when the postings have drifted from them; the step of a loop of its own.
+
+        One process at a time does it. When it does not succeed the old ones stay in use, and it is long before the next
+        attempt: counting is the most that is ever asked of the database at once.
+        """
+        try:
+            if _has_drifted(await queries.fetch_term_stat_age(self._db)):
+                await self._refresh_term_stat()
+        except DatabaseUnavailable as error:
+            log.warning("loop.failed", loop="term-stat", error=repr(error), wait_s=TERM_STAT_RETRY_S)
+            return TERM_STAT_RETRY_S
         return TERM_STAT_EVERY_S
+
+    async def _refresh_term_stat(self) -> None:
+        async with self._db.transaction() as connection:
+            if not await queries.lock_term_stat(connection, timeout_ms=TERM_STAT_TIMEOUT_MS):
+                return
+            if _has_drifted(await queries.fetch_term_stat_age(connection)):  # or another has just done it
+                await queries.refresh_term_stat(connection, now=datetime.now(UTC))
+
+
+def _has_drifted(age: TermStatAge) -> bool:
+    drift = abs(age.jobs_now - age.jobs)
+    if drift > age.jobs * TERM_STAT_DRIFT:
+        return True
+    return drift > 0 and datetime.now(UTC) - age.refreshed_at > TERM_STAT_MAX_AGE
 
 
 def _note(record: Record, outcome: Outcome) -> None:
@@ -170,7 +194,7 @@ def _note(record: Record, outcome: Outcome) -> None:
         {
             "messaging_batch_message_count": outcome.claimed,
             "jobsense_embed_ok": outcome.stored + outcome.copied + outcome.settled,
-            "jobsense_embed_retried": outcome.retried,
+            "jobsense_embed_retried": outcome.retried + outcome.struck,
             "jobsense_embed_failed": outcome.discarded,
         }
     )

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 API_PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
-_EVERY = ("database_unavailable", "internal_error")
+_EVERY = ("overloaded", "database_unavailable", "internal_error")
 _GUARDED = ("unauthenticated", "forbidden")
 _BODY = ("unreadable_body", "body_too_large", "unsupported_media_type", "invalid")
 _TAGS = {

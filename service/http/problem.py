@@ -195,6 +195,8 @@ def _rendered(scope: Scope, error: Exception) -> tuple[bytes, int, dict[str, str
         trace_id=state.get("trace_id") or current_trace_id() or None,
     )
     state["problem_code"] = problem.code
+    if record is not None and isinstance(error, TryLater):
+        record.error_type = error.reason
     if problem.code == "internal_error":
         note_exception(error)
         if record is None:  # nothing else would write the line

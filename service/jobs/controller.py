@@ -120,5 +120,5 @@ class StatsController(Controller):
     @get(opt={"scope": "jobs:read"})
     async def fetch_stats(self, request: StrictRequest, jobs: NamedDependency[Jobs]) -> Response[Stats]:
         """Count postings by source, place and state of embedding; up to a minute old."""
-        stats = await jobs.cached_stats(caller_of(request).tenant_id)
+        stats = await jobs.stats.fetch(caller_of(request).tenant_id)
         return Response(stats, headers={"Cache-Control": "private, max-age=60"})

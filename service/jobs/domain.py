@@ -1,12 +1,10 @@
 """The rules of postings: what is stored, when a change counts, which page comes next."""
 
-import asyncio
 import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,17 +25,13 @@ from service.jobs.model import (
     NewJob,
     Page,
     Position,
-    State,
-    Stats,
     Status,
     Stored,
 )
 from service.jobs.prepare import fold, prepare
+from service.jobs.stats import JobStats
 from service.telemetry.stages import count, outbound_headers
 
-LOCATIONS_IN_STATS = 50
-SOURCES_IN_STATS = 1000
-STATS_MAX_AGE_S = 60.0
 MOST_LOOKS = 5
 """Times that a posting may be deleted and stored anew by others while one statement looks for it."""
 
@@ -55,13 +49,13 @@ def now_utc() -> datetime:
 
 
 class Jobs:
-    """The postings of all tenants in one database."""
+    """The postings of all tenants in one database; `on_written` is told when there may be something to embed."""
 
-    def __init__(self, db: Database, settings: Settings) -> None:
+    def __init__(self, db: Database, settings: Settings, *, on_written: Callable[[], None] = lambda: None) -> None:
         self._db = db
         self._settings = settings
-        self._stats: dict[int, tuple[float, Stats]] = {}
-        self._counting: dict[int, asyncio.Lock] = {}
+        self._on_written = on_written
+        self.stats = JobStats(db)
 
     def check(self, job: JobInput) -> list[FieldError]:
         """What the types of a posting cannot say: accepted sources, known currencies, ends of pay in order."""
@@ -85,6 +79,7 @@ class Jobs:
         if stored.status != "created":
             raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
         count("jobsense_ingest_jobs_total", stored.status)
+        self._on_written()
         return _fresh(stored, new, now)
 
     async def store(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
@@ -104,6 +99,7 @@ class Jobs:
             previous[_key(job)] = job.content_hash
         for status, number in Counter(result.status for result in results).items():
             count("jobsense_ingest_jobs_total", status, by=number)
+        self._on_written()
         return results
 
     async def _replace(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
@@ -144,6 +140,7 @@ class Jobs:
         """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
         job, changed = await _undisturbed(lambda: self._patch(tenant_id, job_id, patch, if_match))
         count("jobsense_ingest_jobs_total", "updated" if changed else "unchanged")
+        self._on_written()
         return job
 
     async def _patch(self, tenant_id: int, job_id: int, patch: JobPatch, if_match: str | None) -> tuple[Job, bool]:
@@ -172,30 +169,14 @@ class Jobs:
 
     async def delete(self, tenant_id: int, job_id: int, *, if_match: str | None) -> None:
         """Delete a posting and all that belongs to it; raises NotFound, PreconditionFailed."""
+        await _undisturbed(lambda: self._delete(tenant_id, job_id, if_match))
+
+    async def _delete(self, tenant_id: int, job_id: int, if_match: str | None) -> None:
         async with self._db.transaction() as connection:
             if if_match is not None:
                 await _lock(connection, tenant_id, job_id, if_match)
             if await queries.delete_job(connection, tenant_id=tenant_id, job_id=job_id) is None:
                 raise _not_found(job_id)
-
-    async def cached_stats(self, tenant_id: int) -> Stats:
-        """Counts over a tenant's postings, up to a minute old."""
-        # One count at a time for a tenant: whoever waited for another's finds it fresh.
-        async with self._counting.setdefault(tenant_id, asyncio.Lock()):
-            kept = self._stats.get(tenant_id)
-            if kept is None or kept[0] <= time.monotonic():
-                kept = (time.monotonic() + STATS_MAX_AGE_S, await self.stats(tenant_id))
-                self._stats[tenant_id] = kept
-        return kept[1]
-
-    async def stats(self, tenant_id: int) -> Stats:
-        """Counts over a tenant's postings."""
-        sources = await queries.count_by_source(self._db, tenant_id=tenant_id, most=SOURCES_IN_STATS)
-        locations = await queries.count_by_location(self._db, tenant_id=tenant_id, most=LOCATIONS_IN_STATS)
-        states = await queries.count_by_state(self._db, tenant_id=tenant_id)
-        embedding: dict[State, int] = {"pending": 0, "done": 0, "failed": 0}
-        embedding |= {cast("State", state.value): state.jobs for state in states}
-        return Stats(sum(embedding.values()), sources, locations, embedding)
 
 
 def folded(filters: Filters) -> dict[str, Any]:

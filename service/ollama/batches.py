@@ -1,132 +1,149 @@
-"""Embedding many passages: batches by size, one fault per batch, and bisecting down to the text that is to blame."""
+"""Embedding many passages: requests that fit a time, one fault per request, and bisecting down to the text to blame."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from service.embedder import PartlyEmbedded, Vector
-from service.errors import EmbedderUnavailable, TextRefused
-from service.ollama.faults import BadText, Permanent, TimedOut, WireFault, unavailable
+from service.errors import TextRefused
+from service.ollama.faults import BadText, Reason, TimedOut, Transient, Verdict, WireFault, unavailable
 from service.ollama.lanes import Lanes
+from service.ollama.pacing import BUSY_REQUEST_S, QUIET_REQUEST_S, Pace
 
 Outcome = Vector | TextRefused
 Send = Callable[[Sequence[str]], Awaitable[list[Vector | None]]]
 """Embed some prompts in one request, with retries; None for a vector that is no good. Raises WireFault."""
 
-
-class BatchSize:
-    """How many passages and characters go into one request; halves after a time-out, grows by one after a success."""
-
-    def __init__(self, items: int, characters: int) -> None:
-        self._most_items = self.items = items
-        self.characters = characters
-
-    def shrink(self, tried: int) -> None:
-        """Remember that `tried` passages were too many."""
-        self.items = max(1, min(self.items, tried // 2))
-
-    def grow(self) -> None:
-        """Take one more next time."""
-        self.items = min(self._most_items, self.items + 1)
+RUNNERS = 2
+MOST_REST_S = 30.0
+SUSPICIOUS: frozenset[Reason] = frozenset({"bad_vectors", "dropped", "runner_died", "server_fault"})
+"""Faults that a text can cause, although the server does not say so."""
 
 
-def plan_batches(prompts: Sequence[str], size: BatchSize) -> list[list[int]]:
-    """Split the positions of `prompts` into batches, sorted by length so that one request holds texts of like cost."""
-    batches: list[list[int]] = []
-    characters = 0
-    for position in sorted(range(len(prompts)), key=lambda at: len(prompts[at])):
-        length = len(prompts[position])
-        if not batches or len(batches[-1]) >= size.items or characters + length > size.characters:
-            batches.append([])
-            characters = 0
-        batches[-1].append(position)
-        characters += length
-    return batches
+class _Part(NamedTuple):
+    """Positions of prompts that may share a request; `after_timeout` when a request with them timed out before."""
+
+    positions: list[int]
+    after_timeout: bool = False
 
 
 class BulkRun:
-    """One call of `embed_documents`: its prompts, their outcomes so far, and the faults that stopped it."""
+    """One call of `embed_documents`: its prompts, what came of them so far, and the fault that stopped it.
+
+    `control` embeds a harmless text: it tells a text that is to blame from a server that is.
+    """
 
     def __init__(
-        self, prompts: Sequence[str], *, lanes: Lanes, size: BatchSize, send: Send, control_prompt: str
+        self, prompts: Sequence[str], *, lanes: Lanes, pace: Pace, send: Send, control: Callable[[], Awaitable[object]]
     ) -> None:
         self._prompts = prompts
         self._lanes = lanes
-        self._size = size
+        self._pace = pace
         self._send = send
-        self._control_prompt = control_prompt
+        self._control = control
+        # A stack: what is left of a part that failed goes before the rest. Sorted, so that a request holds texts of
+        # like length.
+        by_length = sorted(range(len(prompts)), key=lambda position: len(prompts[position]))
+        self._parts = [_Part(by_length)] if by_length else []
         self._finished: dict[int, Outcome] = {}
-        self._faults: list[EmbedderUnavailable] = []
-        self._stopped = False
+        self._suspects: dict[int, str] = {}
+        self._first_suspect: Verdict | None = None
+        self._stopped_by: Verdict | None = None
+        self._failed_in_a_row = 0
 
     async def run(self) -> list[Outcome]:
         """Embed all prompts. Raises PartlyEmbedded with what is finished when a fault keeps the rest from it."""
         async with asyncio.TaskGroup() as tasks:
-            for batch in plan_batches(self._prompts, self._size):
-                tasks.create_task(self._embed(batch))
-        if self._faults:
-            raise PartlyEmbedded(self._faults[0], self._finished)
+            for _ in range(RUNNERS):
+                tasks.create_task(self._work())
+        if (verdict := self._stopped_by or self._first_suspect) is not None:
+            raise PartlyEmbedded(unavailable(verdict), self._finished, self._suspects)
         return [self._finished[position] for position in range(len(self._prompts))]
 
-    async def _embed(self, part: list[int], *, after_timeout: bool = False, alone: bool = False) -> None:
-        """Embed one part and keep its outcomes; faults are kept too, never raised, so that no sibling is cancelled."""
-        if len(part) > self._size.items:
-            await self._halves(part, after_timeout=after_timeout)
-            return
-        try:
+    async def _work(self) -> None:
+        """Send parts in turn with the other runner: one is in flight, the other stands in line for the lane already.
+
+        Faults are kept, never raised, so that no sibling is cancelled. They are dealt with before the lane is given
+        up: whoever comes next knows of them.
+        """
+        while self._parts:
             async with self._lanes.bulk():
-                if self._stopped:  # asked only now: a sibling may have failed while this part waited for its turn
+                if self._stopped_by is not None or not self._parts:
                     return
-                vectors = await self._request(part, rest_after_timeout=not after_timeout)
+                await self._embed(self._take())
+
+    def _take(self) -> _Part:
+        """The next part, as large as fits the time that a request may take now."""
+        part = self._parts.pop()
+        target_s = BUSY_REQUEST_S if self._lanes.busy else QUIET_REQUEST_S
+        fits = self._pace.fit((len(self._prompts[position]) for position in part.positions), target_s)
+        self._put(part.positions[fits:], after_timeout=part.after_timeout)
+        return part._replace(positions=part.positions[:fits])
+
+    def _put(self, positions: list[int], *, after_timeout: bool) -> None:
+        if positions:
+            self._parts.append(_Part(positions, after_timeout))
+
+    def _split(self, part: _Part, *, after_timeout: bool) -> None:
+        middle = len(part.positions) // 2
+        self._put(part.positions[middle:], after_timeout=after_timeout)
+        self._put(part.positions[:middle], after_timeout=after_timeout)
+
+    async def _embed(self, part: _Part) -> None:
+        try:
+            vectors = await self._send([self._prompts[position] for position in part.positions])
         except WireFault as fault:
-            await self._on_fault(fault, part, after_timeout=after_timeout, alone=alone)
+            await self._on_fault(fault.verdict, part)
             return
-        self._size.grow()
-        suspects = []
-        for position, vector in zip(part, vectors, strict=True):
+        self._failed_in_a_row = 0
+        for position, vector in zip(part.positions, vectors, strict=True):
             if vector is None:
-                suspects.append(position)
+                self._put([position], after_timeout=part.after_timeout)
             else:
                 self._finished[position] = vector
-        for position in suspects:
-            await self._embed([position], after_timeout=after_timeout, alone=True)
 
-    async def _request(self, part: list[int], *, rest_after_timeout: bool) -> list[Vector | None]:
-        """Send one request; after its time-out the server is still at work on it, so the lane rests as long again."""
+    async def _on_fault(self, verdict: Verdict, part: _Part) -> None:
+        alone = len(part.positions) == 1
+        match verdict:
+            case BadText() if not alone:
+                self._split(part, after_timeout=part.after_timeout)
+            case BadText():
+                # Where the server's words leave doubt, only after a harmless text went through.
+                if verdict.certain or await self._harmless_passes(verdict):
+                    self._finished[part.positions[0]] = TextRefused(verdict.detail)
+            case TimedOut() if alone or not part.after_timeout:
+                await self._on_timeout(verdict, part)
+            case Transient(reason=reason) if reason in SUSPICIOUS:
+                self._failed_in_a_row += 1
+                if alone:
+                    await self._suspect(verdict, part.positions[0])
+                elif self._failed_in_a_row == 1 or await self._harmless_passes(verdict):
+                    self._split(part, after_timeout=part.after_timeout)
+            case _:
+                self._stopped_by = verdict
+
+    async def _on_timeout(self, verdict: TimedOut, part: _Part) -> None:
+        """Rest as long as the request took, for the server is still at work on it; then try half of it."""
+        self._pace.halve(len(part.positions))
+        if not part.after_timeout:
+            await asyncio.sleep(min(verdict.elapsed_s, MOST_REST_S))
+        if len(part.positions) == 1:
+            await self._suspect(verdict, part.positions[0])
+        else:
+            self._split(part, after_timeout=True)
+
+    async def _suspect(self, verdict: Verdict, position: int) -> None:
+        """Leave out a text that failed alone, if a harmless one goes through."""
+        if await self._harmless_passes(verdict):
+            self._suspects[position] = verdict.reason
+            self._first_suspect = self._first_suspect or verdict
+
+    async def _harmless_passes(self, verdict: Verdict) -> bool:
+        """Say whether a harmless text goes through after `verdict`; if it does not, the server is to blame: stop."""
         try:
-            return await self._send([self._prompts[position] for position in part])
+            await self._control()
         except WireFault as fault:
-            if rest_after_timeout and len(part) > 1 and isinstance(fault.verdict, TimedOut):
-                await asyncio.sleep(fault.verdict.elapsed_s)
-            raise
-
-    async def _on_fault(self, fault: WireFault, part: list[int], *, after_timeout: bool, alone: bool) -> None:
-        match fault.verdict:
-            case BadText() if len(part) > 1:
-                await self._halves(part, after_timeout=after_timeout)
-            case BadText() as verdict:
-                await self._refuse(part[0], verdict)
-            case TimedOut() if len(part) > 1 and not after_timeout:
-                self._size.shrink(len(part))
-                await self._halves(part, after_timeout=True)
-            case verdict:
-                self._faults.append(unavailable(verdict))
-                # A text that alone keeps giving bad vectors, beside others that gave good ones, stops nobody else.
-                self._stopped = self._stopped or not (alone and verdict.reason == "bad_vectors")
-
-    async def _halves(self, part: list[int], *, after_timeout: bool) -> None:
-        middle = len(part) // 2
-        await self._embed(part[:middle], after_timeout=after_timeout)
-        await self._embed(part[middle:], after_timeout=after_timeout)
-
-    async def _refuse(self, position: int, verdict: BadText) -> None:
-        """Refuse one text; where the server's words leave doubt, only after a harmless text went through."""
-        if not verdict.certain:
-            try:
-                async with self._lanes.bulk():
-                    await self._send([self._control_prompt])
-            except WireFault as fault:
-                cause = fault.verdict if not isinstance(fault.verdict, BadText) else verdict
-                self._faults.append(unavailable(Permanent(cause.reason, cause.detail)))
-                self._stopped = True
-                return
-        self._finished[position] = TextRefused(verdict.detail)
+            self._stopped_by = verdict if isinstance(fault.verdict, BadText) else fault.verdict
+            return False
+        self._failed_in_a_row = 0
+        return True

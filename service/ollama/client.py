@@ -1,22 +1,23 @@
 """The embedder behind Ollama: learns the model's identity at start, then embeds queries ahead of passages in bulk."""
 
-import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 from service.embedder import Identity, Vector
 from service.errors import TextRefused
-from service.ollama.batches import BatchSize, BulkRun
+from service.ollama.batches import BulkRun
 from service.ollama.faults import BadText, Permanent, Reason, TimedOut, Transient, WireFault, unavailable
 from service.ollama.lanes import Lanes
+from service.ollama.late_queries import LateQueries
 from service.ollama.models import Family, family_of, same_model
+from service.ollama.pacing import MOST_CHARACTERS, MOST_ITEMS, Pace
+from service.ollama.reloads import HARMLESS_TEXT, RELOADS, Reloads
+from service.ollama.self_test import COMPANION_TEXT, both, require_stable
 from service.ollama.tokens import RESERVED_TOKENS, count_pieces, token_offsets
 from service.ollama.wire import Shown, Tags, Version, Wire
-
-PROBE_TEXT = "software engineer"
-"""The harmless text that tells the true dimensions, and that the server works when it refuses another text."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -24,9 +25,11 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class OllamaEmbedder:
     """Embeds through Ollama's /api/embed; conforms to `service.embedder.Embedder`.
 
-    `url` may hold a path prefix. `query_timeout_s` bounds a whole query: its turn, every attempt and the pauses.
-    `document_timeout_s` bounds one bulk request. `max_tokens` and the templates override what is known of the model.
-    `backoff_s` is the first and the largest bound of the random pause before a retry.
+    `url` may hold a path prefix. `query_timeout_s` bounds a whole query: its turn, every attempt and the pauses, and
+    what goes on when the caller has left; it is long enough for a model to load. `document_timeout_s` bounds one bulk
+    request, `batch_items` and `batch_characters` its size. `busy_elsewhere` says whether other processes have queries
+    for this server. `max_tokens` and the templates override what is known of the model. `backoff_s` is the first and
+    the largest bound of the random pause before a retry.
     """
 
     def __init__(
@@ -35,25 +38,36 @@ class OllamaEmbedder:
         model: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        query_timeout_s: float = 20.0,
+        query_timeout_s: float = 60.0,
         document_timeout_s: float = 120.0,
         warm_up_timeout_s: float = 600.0,
         verify: ssl.SSLContext | bool = True,
         query_template: str | None = None,
         document_template: str | None = None,
         max_tokens: int | None = None,
-        batch_items: int = 16,
-        batch_characters: int = 16_000,
+        batch_items: int = MOST_ITEMS,
+        batch_characters: int = MOST_CHARACTERS,
         backoff_s: tuple[float, float] = (0.5, 10.0),
+        busy_elsewhere: Callable[[], bool] = lambda: False,
+        reloads: Reloads = RELOADS,
     ) -> None:
-        self._wire = Wire(url, model, headers=headers, verify=verify, backoff_s=backoff_s)
+        self._wire = Wire(
+            url,
+            model,
+            headers=headers,
+            verify=verify,
+            backoff_s=backoff_s,
+            load_timeout_s=warm_up_timeout_s,
+            reloads=reloads,
+        )
         self._model = model
         self._query_timeout_s = query_timeout_s
         self._document_timeout_s = document_timeout_s
         self._warm_up_timeout_s = warm_up_timeout_s
         self._max_tokens = max_tokens
-        self._lanes = Lanes()
-        self._size = BatchSize(batch_items, batch_characters)
+        self._lanes = Lanes(busy_elsewhere)
+        self._queries = LateQueries(self._wire, self._lanes, timeout_s=query_timeout_s)
+        self._pace = Pace(batch_items, batch_characters)
         self._identity: Identity | None = None
         self._set_templates(family_of(model, None), query_template, document_template)
         self.server_version = ""
@@ -66,7 +80,7 @@ class OllamaEmbedder:
         return self._identity
 
     async def start(self) -> None:
-        """Load the model and learn its identity; safe to repeat. Raises EmbedderUnavailable.
+        """Load the model, learn its identity and test it (`self_test`); safe to repeat. Raises EmbedderUnavailable.
 
         A refused connection fails at once; loading waits up to `warm_up_timeout_s`, because a client that gives up
         makes the server abort the load.
@@ -74,12 +88,17 @@ class OllamaEmbedder:
         try:
             self.server_version = await self._fetch_version()
             retry = partial(self._wire.retrying, deadline_s=self._document_timeout_s)
-            digest = await retry(self._fetch_digest)
-            shown = await retry(partial(self._wire.fetch, "/api/show", Shown, body={"model": self._model}))
+            digest, shown = await both(
+                retry(self._fetch_digest),
+                retry(partial(self._wire.fetch, "/api/show", Shown, body={"model": self._model})),
+            )
             _refuse_chat_model(self._model, shown)
             await self._wire.retrying(partial(self._embed, [], timeout_s=self._warm_up_timeout_s), deadline_s=60.0)
-            probe = self._query_prompt(PROBE_TEXT)
-            vectors = await retry(partial(self._embed, [probe], timeout_s=self._document_timeout_s))
+            vector = await require_stable(
+                lambda prompts: retry(partial(self._embed, prompts, timeout_s=self._document_timeout_s)),
+                self._query_prompt(HARMLESS_TEXT),
+                self._query_prompt(COMPANION_TEXT),
+            )
         except WireFault as fault:
             raise unavailable(fault.verdict) from fault
         family = family_of(self._model, shown.context_length)
@@ -87,7 +106,7 @@ class OllamaEmbedder:
             provider="ollama",
             model=self._model,
             digest=digest,
-            dimensions=len(vectors[0] or ()),
+            dimensions=len(vector),
             max_tokens=self._max_tokens or family.max_tokens,
             query_template="{text}".join(self._query_template),
             document_template="{text}".join(self._document_template),
@@ -112,15 +131,15 @@ class OllamaEmbedder:
         return token_offsets(text)
 
     async def embed_query(self, text: str) -> Vector:
-        """Embed one search text, ahead of any bulk work. Raises EmbedderUnavailable or TextRefused."""
+        """Embed one search text, ahead of any bulk work. Raises EmbedderUnavailable or TextRefused.
+
+        May be cancelled; what is in flight then goes on in the background, because a server whose client leaves gives
+        up loading the model.
+        """
         dimensions = self.identity.dimensions
         call = partial(self._embed, [self._query_prompt(text)], timeout_s=self._query_timeout_s, dimensions=dimensions)
         try:
-            async with asyncio.timeout(self._query_timeout_s), self._lanes.query():
-                vectors = await self._wire.retrying(call, deadline_s=self._query_timeout_s)
-        except TimeoutError as error:
-            detail = f"no vector for the query in {self._query_timeout_s:g} s"
-            raise unavailable(TimedOut(self._query_timeout_s, detail)) from error
+            vectors = await self._queries.run(call)
         except WireFault as fault:
             if isinstance(fault.verdict, BadText) and fault.verdict.certain:
                 raise TextRefused(fault.verdict.detail) from fault
@@ -130,17 +149,18 @@ class OllamaEmbedder:
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """Embed passages in their order; a text that the model will never take has a TextRefused in its place.
 
-        Raises PartlyEmbedded (an EmbedderUnavailable) with the finished passages when the rest may be repeated later.
+        Raises PartlyEmbedded (an EmbedderUnavailable) with the finished passages when the rest may be repeated later,
+        and with those that failed alone while a harmless text went through.
         """
         _ = self.identity
         before, after = self._document_template
         prompts = [f"{before}{text}{after}" for text in texts]
-        control = before + PROBE_TEXT + after
-        run = BulkRun(prompts, lanes=self._lanes, size=self._size, send=self._send_bulk, control_prompt=control)
-        return await run.run()
+        control = partial(self._send_bulk, [before + HARMLESS_TEXT + after])
+        return await BulkRun(prompts, lanes=self._lanes, pace=self._pace, send=self._send_bulk, control=control).run()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End the queries that are under way, and close the connections."""
+        await self._queries.close()
         await self._wire.close()
 
     def _set_templates(self, family: Family, query: str | None, document: str | None) -> None:
@@ -159,9 +179,15 @@ class OllamaEmbedder:
         return await self._wire.embed(prompts, read_timeout_s=timeout_s, dimensions=dimensions)
 
     async def _send_bulk(self, prompts: Sequence[str]) -> list[Vector | None]:
-        timeout_s = self._document_timeout_s
-        call = partial(self._embed, prompts, timeout_s=timeout_s, dimensions=self.identity.dimensions)
-        return await self._wire.retrying(call, deadline_s=timeout_s)
+        return await self._wire.retrying(partial(self._time_bulk, prompts), deadline_s=self._document_timeout_s)
+
+    async def _time_bulk(self, prompts: Sequence[str]) -> list[Vector | None]:
+        """Send once, and learn from the time that it took."""
+        started = time.monotonic()
+        timeout_s, dimensions = self._document_timeout_s, self.identity.dimensions
+        vectors = await self._embed(prompts, timeout_s=timeout_s, dimensions=dimensions)
+        self._pace.learn(len(prompts), sum(map(len, prompts)), time.monotonic() - started)
+        return vectors
 
     async def _fetch_version(self) -> str:
         """Return the version for reports; only an unreachable server counts, no answer to this route gates anything."""

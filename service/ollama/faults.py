@@ -26,6 +26,7 @@ Reason = Literal[
     "unsupported_model",  # the model cannot embed
     "forbidden",  # credentials, Host or Origin are refused
     "bad_vectors",  # zeros, or a norm other than 1
+    "unstable_vectors",  # one text has another vector in a batch or among other requests
     "wrong_dimensions",  # another length than at start: the model changed
     "protocol",  # the answer is not one that Ollama gives
 ]
@@ -73,8 +74,14 @@ class WireFault(Exception):
         self.verdict = verdict
 
 
+class _NestedError(msgspec.Struct):
+    message: str
+
+
 class _ErrorBody(msgspec.Struct):
-    error: str
+    """Ollama writes a text; the process behind it, and some proxies, an object with one."""
+
+    error: str | _NestedError
 
 
 _NOT_A_NUMBER = re.compile(r"\bNaN\b|\bInf\b")
@@ -91,14 +98,17 @@ def _text(kind: type[BadText] | type[Transient] | type[Permanent], reason: Reaso
 
 
 _TEXTS = (
-    _text(BadText, "protocol", "context length", "cannot be truncated further", "no input provided"),
+    # First what quotes the log of another process, in which any of the words below may occur.
+    _text(Transient, "load_failed", "process has terminated", "out.of.memory", "timed out waiting for"),
+    _text(Transient, "load_failed", "failed to load", "unable to load model", "requires more system memory"),
+    _text(BadText, "protocol", "exceeds? (the |maximum )?context length", "exceeds the available context size"),
+    _text(BadText, "protocol", "is too large to process", "cannot be truncated further", "no input provided"),
     _text(Permanent, "unsupported_model", "does not support embeddings"),
     _text(Permanent, "model_missing", "invalid model name", "model is required"),
-    _text(Transient, "runner_died", "do embedding request", "no longer running"),
-    _text(Transient, "load_failed", "out.of.memory", "timed out waiting for", "process has terminated"),
+    _text(Transient, "runner_died", "do embedding request", "no longer running", "unexpectedly stopped"),
     _text(Permanent, "protocol", "^missing request body", "^invalid character", "^unexpected EOF$"),
-    _text(Permanent, "protocol", "json: cannot unmarshal", "invalid input", "^option .* must be", "^time: "),
-    _text(Transient, "runner_died", "EOF", "connection re", "server status", "tokenize error", "health resp"),
+    _text(Permanent, "protocol", "^json: cannot unmarshal", "^invalid input", "^option .* must be", "^time: "),
+    _text(Transient, "runner_died", r"\bEOF\b", "connection re", "server status", "tokenize error", "health resp"),
     _text(Transient, "runner_died", "forcibly closed"),
 )
 """Texts that mean the same under 400 and 5xx; the first that is found decides."""
@@ -151,12 +161,19 @@ def _verdict(rule: _TextRule, detail: str) -> Transient | Permanent | BadText:
 
 def _error_text(body: bytes) -> str | None:
     try:
-        return msgspec.json.decode(body, type=_ErrorBody).error
+        error = msgspec.json.decode(body, type=_ErrorBody).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return error if isinstance(error, str) else error.message
 
 
-_RETRY_AFTER_S: dict[Reason, int] = {"bad_vectors": 30, "model_missing": 60, "unsupported_model": 300, "forbidden": 300}
+_RETRY_AFTER_S: dict[Reason, int] = {
+    "bad_vectors": 30,
+    "forbidden": 300,
+    "model_missing": 60,
+    "unstable_vectors": 300,
+    "unsupported_model": 300,
+}
 
 
 def unavailable(verdict: Verdict) -> EmbedderUnavailable:

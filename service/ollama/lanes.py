@@ -1,30 +1,45 @@
 """Who may talk to the one-slot embedding model now: queries first, bulk one request at a time between them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 QUERIES_PER_YIELD = 16
 """Queries that may pass one waiting bulk request; bounded, so that a steady stream of them cannot starve indexing."""
+QUIET_AFTER_S = 3.0
+"""Without a query for so long, bulk requests may be long again."""
 
 
 class Lanes:
     """At most one bulk request and one query in flight; order of arrival within each lane.
 
     A model serves strictly one text after the other, so more requests in flight would only move the queue to where
-    nobody can order it.
+    nobody can order it. `busy_elsewhere` says whether other processes have queries for the same server; it is asked
+    before every bulk request, so it answers from memory. `clock` gives seconds that never go back.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, busy_elsewhere: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._query_lane = asyncio.Lock()
         self._bulk_lane = asyncio.Lock()
         self._waiting_queries = 0
         self._started_queries = 0
         self._query_moved = asyncio.Event()
+        self._busy_elsewhere = busy_elsewhere
+        self._clock = clock
+        self._quiet_from = clock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether queries are about: one is on its way, came a moment ago, or was seen by another process."""
+        return self._query_lane.locked() or self._clock() < self._quiet_from or self._busy_elsewhere()
 
     @asynccontextmanager
     async def query(self) -> AsyncIterator[None]:
         """Hold the query lane."""
+        self._quiet_from = self._clock() + QUIET_AFTER_S
         self._waiting_queries += 1
         try:
             await self._query_lane.acquire()

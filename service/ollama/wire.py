@@ -1,5 +1,6 @@
 """The HTTP side of the Ollama client: requests, typed answers, guards on vectors, and retries of passing faults."""
 
+import asyncio
 import math
 import ssl
 import time
@@ -14,14 +15,21 @@ import tenacity
 from service.embedder import Vector
 from service.errors import SettingError
 from service.ollama.faults import BadText, Permanent, TimedOut, Transient, WireFault, classify
+from service.ollama.models import same_model
+from service.ollama.reloads import HARMLESS_TEXT, RELOADS, Reloader, Reloads
 from service.ollama.tokens import least_tokens
+from service.telemetry.logs import get_logger
 from service.telemetry.stages import add_to_stage, outbound_headers
+
+log = get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 WRITE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 10.0
 _NORM_TOLERANCE = 1e-3
 _ATTEMPTS = 4  # the first and three retries
+_LOOKS_AT_UNLOAD = 50
+_LOOK_EVERY_S = 0.1
 
 Answer = TypeVar("Answer")
 
@@ -32,6 +40,14 @@ class _EmbedRequest(msgspec.Struct):
     model: str
     input: Sequence[str]
     truncate: bool = False
+
+
+class _UnloadRequest(msgspec.Struct):
+    """Ends the model as soon as nothing uses it; the next request loads it with the server's own keep_alive."""
+
+    model: str
+    input: Sequence[str] = ()
+    keep_alive: int = 0
 
 
 class _EmbedAnswer(msgspec.Struct):
@@ -55,7 +71,7 @@ class ListedModel(msgspec.Struct):
 
 
 class Tags(msgspec.Struct):
-    """Answer of GET /api/tags."""
+    """Answer of GET /api/tags, and of GET /api/ps: only the loaded ones."""
 
     models: list[ListedModel] | None = None
 
@@ -85,10 +101,14 @@ class Wire:
         headers: Mapping[str, str],
         verify: ssl.SSLContext | bool,
         backoff_s: tuple[float, float],
+        load_timeout_s: float = 600.0,
+        reloads: Reloads = RELOADS,
     ) -> None:
         self._base = _checked_url(url)
         self._model = model
         self._backoff_s = backoff_s
+        self._load_timeout_s = load_timeout_s
+        self._reloader = Reloader(f"{self._base} {model}", reloads, control=self._control, reload=self._reload)
         # trust_env off: HTTP_PROXY must not catch requests to a local server.
         self._client = httpx.AsyncClient(trust_env=False, headers=dict(headers), verify=verify, follow_redirects=False)
         self._headers = self._client.headers.copy()
@@ -108,8 +128,20 @@ class Wire:
     ) -> list[Vector | None]:
         """Embed `texts` in one request, in order; None stands for a vector that failed the guard (never for all).
 
-        No texts at all: the server loads the model. `dimensions` None: not known yet, any length passes.
+        No texts at all: the server loads the model. `dimensions` None: not known yet, any length passes. Waits first
+        while the model is being reloaded.
         """
+        await self._reloader.settled()
+        try:
+            vectors = await self._embed(texts, read_timeout_s, dimensions)
+        except WireFault as fault:
+            self._reloader.note_fault(fault)
+            raise
+        if texts:
+            self._reloader.note_good()
+        return vectors
+
+    async def _embed(self, texts: Sequence[str], read_timeout_s: float, dimensions: int | None) -> list[Vector | None]:
         try:
             content = self._encode(_EmbedRequest(self._model, texts))
         except UnicodeEncodeError as error:
@@ -126,20 +158,52 @@ class Wire:
         _refuse_silent_cut(texts, answer.prompt_eval_count)
         return _guarded(answer.embeddings, dimensions)
 
-    async def retrying(self, call: Callable[[], Awaitable[Answer]], *, deadline_s: float) -> Answer:
-        """Run `call`, up to three times more while its fault is transient; no attempt starts after `deadline_s`."""
+    async def retrying(
+        self, call: Callable[[], Awaitable[Answer]], *, deadline_s: float, most_pause_s: float = math.inf
+    ) -> Answer:
+        """Run `call`, up to three times more while its fault is transient; no attempt starts after `deadline_s`.
+
+        Once more when the model was reloaded after bad vectors. Raises the last WireFault.
+        """
         low, high = self._backoff_s
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=low, max=high),
+            retry=tenacity.retry_if_exception(self._may_pass),
+            wait=tenacity.wait_random_exponential(multiplier=low, max=min(high, most_pause_s)),
             stop=tenacity.stop_any(tenacity.stop_after_attempt(_ATTEMPTS), tenacity.stop_before_delay(deadline_s)),
             reraise=True,
         )
-        return await retrying(call)
+        try:
+            return await retrying(call)
+        except WireFault as fault:
+            if fault.verdict.reason != "bad_vectors" or not await self._reloader.cure():
+                raise
+        return await call()
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._reloader.close()
         await self._client.aclose()
+
+    async def _control(self) -> list[Vector | None]:
+        return await self._embed([HARMLESS_TEXT], self._load_timeout_s, None)
+
+    async def _reload(self) -> None:
+        """Unload the model, wait until the server has let go of it, and load it."""
+        started = time.monotonic()
+        await self._send("POST", self._embed_url, self._encode(_UnloadRequest(self._model)), self._load_timeout_s)
+        for _ in range(_LOOKS_AT_UNLOAD):
+            loaded = (await self.fetch("/api/ps", Tags)).models or []
+            if not any(same_model(each.name or each.model, self._model) for each in loaded):
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
+        await self._embed([], self._load_timeout_s, None)
+        log.warning("embed.model_reloaded", model=self._model, reload_s=round(time.monotonic() - started, 3))
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Say whether another attempt makes sense; not while the model is to be reloaded first."""
+        if not isinstance(error, WireFault) or not isinstance(error.verdict, Transient):
+            return False
+        return error.verdict.reason != "bad_vectors" or not self._reloader.wanted
 
     def _url(self, path: str) -> httpx.URL:
         return httpx.URL(self._base + path)
@@ -191,10 +255,6 @@ def _transport_verdict(error: httpx.HTTPError, elapsed_s: float) -> Transient | 
             return Transient("dropped", detail)
         case _:
             return Permanent("protocol", detail)
-
-
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, WireFault) and isinstance(error.verdict, Transient)
 
 
 def _decoded(decode: Callable[[bytes], Answer], body: bytes) -> Answer:

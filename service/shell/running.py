@@ -11,24 +11,45 @@ import msgspec
 from service.app import Parts, prepare_schema
 from service.config import Settings
 from service.db import Database
-from service.serve import STOPPING, database, telemetry_of
+from service.serve import database, telemetry_of
+from service.stopping import Stop
 from service.telemetry.lifecycle import Telemetry
 
 COMMAND_POOL = 4
 COMMAND_THREADS = 2
 
 
-def run(work: Coroutine[Any, Any, Any], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> Any:
-    """Run a command's coroutine; SIGTERM and SIGINT cancel it, so that everything it opened is closed."""
+def run(
+    work: Coroutine[Any, Any, Any],
+    *,
+    stop: Stop | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Any:
+    """Run a command's coroutine; a signal cancels it, so that what it opened is closed, until it says otherwise."""
+    stop = stop or Stop()
 
     async def guarded() -> Any:
-        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-        for number in STOPPING:
-            loop.add_signal_handler(number, task.cancel)
+        task = asyncio.ensure_future(work)
+        stop.on_ask(task.cancel)
+        stop.listen()
         return await task
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(guarded())
+
+
+def run_service(
+    work: Callable[[Stop], Coroutine[Any, Any, None]],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Run what goes on until it is told to stop, which is no failure at any moment."""
+    stop = Stop()
+    try:
+        run(work(stop), stop=stop, loop_factory=loop_factory)
+    except asyncio.CancelledError:
+        if not stop.asked.is_set():
+            raise
 
 
 def telemetry_of_command(settings: Settings) -> Telemetry:
@@ -54,14 +75,15 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def parts_on(settings: Settings, dsn: str, *, application: str) -> AsyncIterator[Parts]:
+async def parts_on(settings: Settings, dsn: str, *, application: str, stop: Stop | None = None) -> AsyncIterator[Parts]:
     """The parts of a process on a database that is up to date; nothing runs in the background yet."""
+    stop = stop or Stop()
     db = await Database.open(dsn, max_size=COMMAND_POOL, application=application)
     try:
         parts = Parts(db, settings, document_threads=COMMAND_THREADS)
         try:
             yield parts
         finally:
-            await parts.stop()
+            await parts.stop(stop)
     finally:
         await db.close()

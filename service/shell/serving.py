@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,10 +20,11 @@ from service.ingest.domain import read_sample
 from service.jobs.model import Filters
 from service.jobs.prepare import prepare
 from service.sample.generate import POSTINGS
-from service.serve import STOPPING, database, listening, loop_factory, serve, serve_on, telemetry_of
+from service.serve import LEAVE_S, TRACES_S, database, listening, loop_factory, serve, serve_on, telemetry_of
 from service.shell.embedding import embed_all
 from service.shell.progress import Progress
-from service.shell.running import parts_on, run
+from service.shell.running import parts_on, run_service
+from service.stopping import Stop
 
 DEV_KEY = "dev-key"
 EMBEDDER_PATIENCE_S = 5.0
@@ -33,8 +35,7 @@ QUESTION = "help mothers give birth"
 def serve_command() -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
     settings = read(on_terminal=sys.stdout.isatty())
-    # The supervisor of several processes needs Python's own signals, which uvloop keeps to itself.
-    run(serve(settings), loop_factory=loop_factory() if settings.workers == 1 else None)
+    run_service(partial(serve, settings), loop_factory=loop_factory())
 
 
 @click.command(epilog="Example: JOBSENSE_DATABASE_URL=postgresql://... jobsense worker")
@@ -42,25 +43,20 @@ def worker() -> None:
     """Embed postings in the background until SIGTERM or Ctrl-C."""
     settings = read(on_terminal=sys.stdout.isatty())
 
-    async def work() -> None:
+    async def work(stop: Stop) -> None:
         telemetry = telemetry_of(settings)
         try:
-            async with database(settings) as dsn:
+            async with database(settings, stop) as dsn:
                 await prepare_schema(dsn, settings)
-                async with parts_on(settings, dsn, application=f"jobsense-worker:{os.getpid()}") as parts:
+                name = f"jobsense-worker:{os.getpid()}"
+                async with parts_on(settings, dsn, application=name, stop=stop) as parts:
                     parts.start(embed=True)
-                    await _until_told_to_stop()
+                    await stop.wait()
+                await telemetry.end_traces(timeout_s=stop.left_s(TRACES_S, keep_s=LEAVE_S))
         finally:
-            await telemetry.stop()
+            await telemetry.stop(timeout_s=stop.left_s(TRACES_S))
 
-    run(work())
-
-
-async def _until_told_to_stop() -> None:
-    stop = asyncio.Event()
-    for number in STOPPING:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    run_service(work)
 
 
 @click.command(epilog="Example: jobsense dev")
@@ -71,13 +67,13 @@ def dev() -> None:
     """
     settings = read()
 
-    async def work() -> None:
+    async def work(stop: Stop) -> None:
         with listening(settings) as sockets:
             telemetry = telemetry_of(settings, log_stream=sys.stderr.buffer)
             try:
-                async with database(settings) as dsn:
+                async with database(settings, stop) as dsn:
                     await prepare_schema(dsn, settings)
-                    async with parts_on(settings, dsn, application="jobsense-command") as parts:
+                    async with parts_on(settings, dsn, application="jobsense-command", stop=stop) as parts:
                         await _load_sample(parts)
                         key = await _dev_key(parts, settings.data_dir / DEV_KEY)
 
@@ -85,11 +81,11 @@ def dev() -> None:
                         await _until_embedder_is_known(health)
                         click.echo(_welcome(base, key))
 
-                    await serve_on(settings, telemetry, dsn, sockets, ready=announce)
+                    await serve_on(settings, telemetry, dsn, sockets, stop=stop, ready=announce)
             finally:
-                await telemetry.stop()
+                await telemetry.stop(timeout_s=stop.left_s(TRACES_S))
 
-    run(work(), loop_factory=loop_factory())
+    run_service(work, loop_factory=loop_factory())
 
 
 async def _load_sample(parts: Parts) -> None:

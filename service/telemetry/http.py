@@ -38,7 +38,8 @@ _LONGEST_STATE = 512
 class Observed:
     """An ASGI application around another one; it must be the outermost, because routing errors pass no middleware.
 
-    `https` says that callers come over HTTPS even where the scope does not show it. Without `tracing` no span is made.
+    `https` says that callers come over HTTPS even where the scope does not show it. Without `tracing` no span is made,
+    and none of a request that an application with `turns_away(scope)` is about to turn away.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Observed:
         self._tracing = tracing
         self._https = https
         self._stock = tracing.middleware(self._run_traced) if tracing is not None else None
+        self._turns_away: Callable[[Scope], bool] = getattr(app, "turns_away", lambda _: False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; lifespan and the like pass through untouched."""
@@ -59,6 +61,8 @@ class Observed:
         self._recorder.metrics.add("http_server_active_requests", 1)
         begin(exchange.record)
         try:
+            if exchange.record.sampled and self._turns_away(scope):
+                exchange.record.sampled = False
             if self._stock is not None and exchange.record.sampled:
                 exchange.record.next_span_id = exchange.record.span_id
                 await self._stock(exchange.traced_scope(), receive, send)
@@ -225,7 +229,7 @@ class _Exchange:
         )
         recorder.search_ended(record)
         path: str = self.scope["path"]
-        quiet = _is_quiet(path) and not record.error_type
+        quiet = record.turned_away or (_is_quiet(path) and not record.error_type)
         level = "debug" if quiet else "error" if self.status >= _SERVER_ERROR or record.exception else "info"
         if not quiet or recorder.debug:
             client = self.scope.get("client")

@@ -18,7 +18,7 @@ from service.telemetry.sampling import OtelSettings
 if TYPE_CHECKING:
     from service.telemetry.traces import Tracing
 
-_STOP_S = 4.5
+STOP_S = 4.5
 
 
 class Identification(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +47,16 @@ class Telemetry:
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.flush)
 
-    async def stop(self) -> None:
-        """Deliver what waits and let go, within 5 seconds whatever the collector does; safe to call twice."""
+    async def end_traces(self, *, timeout_s: float = STOP_S) -> None:
+        """Deliver the spans that wait and make no more, within this time whatever the collector does."""
         tracing, self._tracing = self._tracing, None
         self.recorder.sink = None
         if tracing is not None:
-            await _run_bounded(tracing)
+            await _run_bounded(tracing, timeout_s)
+
+    async def stop(self, *, timeout_s: float = STOP_S) -> None:
+        """End the traces and let go of the logs; safe to call twice."""
+        await self.end_traces(timeout_s=timeout_s)
         if default_outputs() is self.recorder:
             set_default_outputs(None)
         release_logs(self._handler)
@@ -101,7 +105,7 @@ def start_telemetry(
     return Telemetry(recorder, tracing, handler)
 
 
-async def _run_bounded(tracing: "Tracing") -> None:
+async def _run_bounded(tracing: "Tracing", timeout_s: float) -> None:
     # A daemon thread, not to_thread: the loop and the interpreter wait for threads of the default executor to end.
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -115,6 +119,6 @@ async def _run_bounded(tracing: "Tracing") -> None:
 
     threading.Thread(target=stop, name="telemetry-stop", daemon=True).start()
     try:
-        await asyncio.wait_for(done.wait(), _STOP_S)
+        await asyncio.wait_for(done.wait(), timeout_s)
     except TimeoutError:
         get_logger(__name__).warning("telemetry.export_failed", reason="the collector did not answer before the end")

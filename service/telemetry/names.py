@@ -275,6 +275,10 @@ EVENTS = (
     Event("migration.applied", "info", "a migration changed the schema"),
     Event("service.starting", "info", "the process starts"),
     Event("setting.not_in_effect", "warning", "a setting was given that this version does nothing with"),
+    Event(
+        "service.process_died", "warning", "one of several serving processes ended by itself; another takes its place"
+    ),
+    Event("service.process_killed", "warning", "a serving process did not end in time and was killed"),
     Event("service.ready", "info", "the process takes requests"),
     Event("service.draining", "info", "the process takes no more requests"),
     Event("service.stopped", "info", "the process ends"),

@@ -76,6 +76,7 @@ class Record:
         "started_wall_ns",
         "trace_id",
         "tracestate",
+        "turned_away",
     )
 
     def __init__(
@@ -108,6 +109,7 @@ class Record:
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
         self.tracestate = ""
+        self.turned_away = False
 
     @property
     def flags(self) -> int:

@@ -75,15 +75,26 @@ def observe_pool_wait(seconds: float) -> None:
     """Note that a call waited `seconds` until now for a connection: histogram, `pool.acquire` span, `Server-Timing`."""
     record = current_record_var.get()
     if record is not None:
-        waited = Stage("pool_wait", {})
-        waited.record = record
-        outer = current_stage_var.get()
-        waited.parent = outer if outer is not None and outer.record is record else None
-        waited.ended = time.perf_counter_ns()
-        waited.started = waited.ended - int(seconds * 1e9)
-        note(record, waited)
+        _note_wait(record, Stage("pool_wait", {}), seconds)
     if (outputs := _outputs(record)) is not None:
         outputs.pool_waited(seconds)
+
+
+def observe_admission_wait(seconds: float, *, limit: int, in_flight: int, queued: int) -> None:
+    """Note that the request waited `seconds` until now for a place, and what it found when it came."""
+    if (record := current_record_var.get()) is not None:
+        found = {
+            "jobsense.admission.limit": limit,
+            "jobsense.admission.in_flight": in_flight,
+            "jobsense.admission.queued": queued,
+        }
+        _note_wait(record, Stage("admission", found), seconds)
+
+
+def note_turned_away() -> None:
+    """Say that the request was turned away before anything was done: one metric, and its log line at debug only."""
+    if (record := current_record_var.get()) is not None:
+        record.turned_away = True
 
 
 def observe_pool_timeout() -> None:
@@ -186,6 +197,16 @@ def begin(record: Record | None) -> None:
     """Make `record` the current one; for the wrapper around the application, which ends with None."""
     current_record_var.set(record)
     current_stage_var.set(None)
+
+
+def _note_wait(record: Record, waited: Stage, seconds: float) -> None:
+    """Keep a stage that has just ended and that nobody could run inside of."""
+    waited.record = record
+    outer = current_stage_var.get()
+    waited.parent = outer if outer is not None and outer.record is record else None
+    waited.ended = time.perf_counter_ns()
+    waited.started = waited.ended - int(seconds * 1e9)
+    note(record, waited)
 
 
 def _outputs(record: Record | None) -> Outputs | None:

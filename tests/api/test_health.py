@@ -40,7 +40,8 @@ async def test_the_report_names_every_part(api: Service) -> None:
     parts = report["parts"]
     assert re.match(r"1[678]\.", parts["database"]["detail"]["postgres"])
     assert re.match(r"0\.[89]", parts["database"]["detail"]["pgvector"])
-    assert parts["embedder"] == {"status": "up", "detail": {"generation": 1, "provider": "local", "model": "words"}}
+    known = {"generation": 1, "provider": "local", "model": "words", "breaker": "closed"}
+    assert parts["embedder"] == {"status": "up", "detail": known}
     assert parts["backlog"]["detail"]["waiting"] == 1
     assert parts["pool"]["detail"]["open"] >= 1
 

@@ -1,15 +1,28 @@
 """Searches while text cannot be embedded: by words, said so, counted, and whole again afterwards."""
 
+import asyncio
 import io
 import json
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
+from service.config import Settings
+from service.embedding.breaker import THRESHOLD
 from service.errors import TextRefused
+from service.telemetry.lifecycle import Telemetry
 from tests.api.calls import SEARCH, create, found_ids, problem, sample, search
-from tests.conftest import Service
+from tests.conftest import Service, running
+from tests.fake_ollama.clients import quick
+from tests.fake_ollama.serve import FakeOllama
 from tests.fakes import REFUSED, WordEmbedder
+
+DEADLINE_S = 0.5
+MARGIN_S = 1.0
+"""For a machine that does something else; what the servers here do would take for ever, or a minute."""
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
@@ -110,3 +123,123 @@ async def test_writes_are_sample(api: Service) -> None:
     outcomes = ("created", "updated", "unchanged", "rejected")
     got = {one: sample(api, "jobsense_ingest_jobs_total", outcome=one) for one in outcomes}
     assert got == {"created": 2, "updated": 3, "unchanged": 1, "rejected": 1}
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeOllama]:
+    """An Ollama of this test alone, since some of the tests end it."""
+    with FakeOllama(dimensions=32, loaded=True) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def served(
+    dsn: str, telemetry: Telemetry, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
+    """The application with that Ollama, and searches that have little time; one posting is embedded."""
+    settings = Settings(embed_in_serve=False, migrate_on_start=False, search_deadline=DEADLINE_S)
+    client = cast("WordEmbedder", quick(fake.url))  # any embedder will do
+    async with running(settings, dsn, telemetry, client, monkeypatch) as made:
+        await create(made, title="Beekeeper")
+        await made.embed()
+        yield made
+
+
+async def bounded(api: Service, **more: Any) -> dict[str, Any]:
+    """A search that finds the posting, in time."""
+    began = time.perf_counter()
+    answer = await search(api, "beekeeper", **more)
+    assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
+    assert len(found_ids(answer)) == 1
+    return answer
+
+
+def hang(fake: FakeOllama) -> None:
+    """Take every request, and answer none."""
+    fake.set(hang=True)
+
+
+def crawl(fake: FakeOllama) -> None:
+    """Send answers a quarter of a body at a time."""
+    fake.set(slow_s=DEADLINE_S)
+
+
+def talk_rubbish(fake: FakeOllama) -> None:
+    """Give zeros for every text."""
+    fake.set(zero_for="")
+
+
+def lose_the_model(fake: FakeOllama) -> None:
+    """No longer have the model."""
+    fake.set(missing_model=True)
+
+
+def break_off(fake: FakeOllama) -> None:
+    """Close every connection without an answer."""
+    fake.set(drop="before")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (hang, "timeout"),
+        (crawl, "timeout"),
+        (talk_rubbish, "bad_vectors"),
+        (lose_the_model, "model_missing"),
+        (break_off, "dropped"),
+        (FakeOllama.stop, "refused"),
+    ],
+)
+async def test_every_fault_has_its_label(
+    served: Service, fake: FakeOllama, fault: Callable[[FakeOllama], None], reason: str
+) -> None:
+    """Whatever is wrong with Ollama, every search is answered in time, by words, with the reason and since when.
+
+    The breaker opens after a few failures; the service stays ready throughout.
+    """
+    assert (await bounded(served))["degraded"] is None
+    before = datetime.now(UTC)
+    fault(fake)
+    first = await bounded(served)
+    assert first["degraded"]["reason"] == reason
+    assert before <= datetime.fromisoformat(first["degraded"]["since"]) <= datetime.now(UTC)
+    for _ in range(THRESHOLD + 1):
+        answer = await bounded(served, mode="semantic")
+        assert answer["degraded"] == first["degraded"]
+        assert answer["mode"] == {"asked": "semantic", "served": "lexical"}
+    assert sample(served, "jobsense_breaker_state", dependency="embedder") == 2
+    detail = (await served.client.get("/health")).json()["parts"]["embedder"]["detail"]
+    assert (detail["breaker"], detail["reason"]) == ("open", reason)
+    assert (await served.client.get("/health/ready")).status_code == 200
+
+
+async def test_many_searches_at_a_hanging_server(served: Service, fake: FakeOllama) -> None:
+    """Searches that come together do not wait for one another while Ollama hangs; whoever wants no less gets 503."""
+    hang(fake)
+    began = time.perf_counter()
+    answers = await asyncio.gather(*(bounded(served) for _ in range(8)))
+    assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
+    assert {answer["degraded"]["reason"] for answer in answers} == {"timeout"}
+    began = time.perf_counter()
+    refused = await served.client.post(SEARCH, json={"text": "beekeeper", "on_degraded": "fail"})
+    assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
+    problem(refused, 503, "embedder_unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("fault", [hang, talk_rubbish, lose_the_model, break_off])
+async def test_it_recovers_without_a_restart(
+    served: Service, fake: FakeOllama, fault: Callable[[FakeOllama], None]
+) -> None:
+    """Once Ollama works again the next probe closes the breaker, and searches have vectors; a new outage is new."""
+    fault(fake)
+    first, *_ = [await bounded(served) for _ in range(THRESHOLD)]
+    await served.parts.live.connect()
+    assert (await bounded(served))["degraded"]["since"] == first["degraded"]["since"]
+    fake.set(hang=False, zero_for=None, missing_model=False, drop=None)
+    await served.parts.live.connect()
+    whole = await bounded(served)
+    assert (whole["degraded"], whole["mode"]["served"]) == (None, "hybrid")
+    assert sample(served, "jobsense_breaker_state", dependency="embedder") == 0
+    fault(fake)
+    assert (await bounded(served))["degraded"]["since"] > first["degraded"]["since"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.jobs.domain import STATS_MAX_AGE_S
+from service.jobs.stats import MAX_AGE_S
 from tests.api.calls import Clock, create, faults
 from tests.conftest import Service
 
@@ -39,11 +39,11 @@ async def test_an_empty_service_counts_nothing(api: Service) -> None:
 async def test_counts_are_kept_for_a_minute(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a minute the same counts are given, after it new ones."""
     clock = Clock()
-    monkeypatch.setattr("service.jobs.domain.time", clock)
+    monkeypatch.setattr("service.jobs.stats.time", clock)
     await create(api)
     assert (await api.client.get(STATS)).json()["jobs"] == 1
     await create(api)
-    clock.now += STATS_MAX_AGE_S - 0.001
+    clock.now += MAX_AGE_S - 0.001
     assert (await api.client.get(STATS)).json()["jobs"] == 1
     clock.now += 0.001
     assert (await api.client.get(STATS)).json()["jobs"] == 2
@@ -52,14 +52,14 @@ async def test_counts_are_kept_for_a_minute(api: Service, monkeypatch: pytest.Mo
 async def test_many_callers_count_once(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers at once wait for one count instead of each counting."""
     counts = 0
-    count = api.parts.jobs.stats
+    count = api.parts.jobs.stats.count
 
     async def counting(tenant_id: int) -> object:
         nonlocal counts
         counts += 1
         return await count(tenant_id)
 
-    monkeypatch.setattr(api.parts.jobs, "stats", counting)
+    monkeypatch.setattr(api.parts.jobs.stats, "count", counting)
     answers = await asyncio.gather(*(api.client.get(STATS) for _ in range(8)))
     assert {answer.status_code for answer in answers} == {200}
     assert counts == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -99,16 +99,16 @@ class FakeApp:
             self.counts.most_in_flight = max(self.counts.most_in_flight, self.counts.in_flight)
             self.changed.notify_all()
         try:
-            await self._wait_for_permit(embeds=embeds)
+            await self._wait_for_permit(texts, embeds=embeds)
             return await self._guarded(scope, path, headers, body)
         finally:
             async with self.changed:
                 self.counts.in_flight -= embeds
                 self.changed.notify_all()
 
-    async def _wait_for_permit(self, *, embeds: bool) -> None:
+    async def _wait_for_permit(self, texts: tuple[str, ...], *, embeds: bool) -> None:
         async with self.changed:
-            await self.changed.wait_for(lambda: not self.knobs.hang)
+            await self.changed.wait_for(lambda: not self.knobs.hang and not _one_holds(texts, self.knobs.hang_for))
             if embeds and self.knobs.hold:
                 await self.changed.wait_for(lambda: not self.knobs.hold or self.knobs.permits > 0)
                 if self.knobs.hold:
@@ -155,6 +155,10 @@ class FakeApp:
                 await asyncio.sleep(slow_s)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _one_holds(texts: Iterable[str], part: str | None) -> bool:
+    return part is not None and any(part in text for text in texts)
 
 
 def _quarters(body: bytes) -> list[bytes]:

@@ -1,16 +1,24 @@
 """Clients of the fake for tests: quick to fail, started, and closed at the end."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from typing import Any
 
 from service.ollama.client import OllamaEmbedder
+from service.ollama.reloads import Reloads
 from tests.fake_ollama.serve import FakeOllama
 
 MODEL = "nomic-embed-text"
+TLS = ssl.create_default_context()
+"""Made once: reading the certificates takes longer than most tests."""
 
-quick = partial(OllamaEmbedder, model=MODEL, backoff_s=(0.0, 0.0))
-"""A client whose pauses between attempts are zero."""
+
+def quick(url: str, **settings: Any) -> OllamaEmbedder:
+    """A client whose pauses between attempts are zero, and which knows of no reload by another."""
+    return OllamaEmbedder(
+        url, **{"model": MODEL, "backoff_s": (0.0, 0.0), "reloads": Reloads(), "verify": TLS, **settings}
+    )
 
 
 @asynccontextmanager

@@ -12,9 +12,15 @@ TOO_LONG = {
     "B": "the input length exceeds the context length",
     "C": "the input length exceeds the context length",
 }
-RUNNER_DIED = 'do embedding request: Post "http://127.0.0.1:40001/embedding": EOF'
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 NAN_500 = "failed to encode response: json: unsupported value: NaN"
+NAN_400 = "embedding contains NaN or Inf values"
+_NAN_OF_ERA = {"A": "500", "B": "400", "C": "zeros"}
+_EMPTY_TEXT = {
+    "A": (500, "tokenize: no input provided"),
+    "B": (500, "tokenize: no input provided"),
+    "C": (400, "input exceeds maximum context length and cannot be truncated further"),
+}
 
 
 class EngineError(Exception):
@@ -54,7 +60,13 @@ class Engine:
                 raise EngineError(500, knobs.load_error)
             self._counts.loads += 1
             knobs.loaded = True
+            knobs.zero_until_reload = False
             self._options = options
+
+    def unload(self) -> None:
+        """Unload the model."""
+        self._counts.unloads += 1
+        self._knobs().loaded = False
 
     async def embed(
         self, texts: list[str], *, truncate: bool, dimensions: int, legacy: bool = False
@@ -63,12 +75,16 @@ class Engine:
         knobs = self._knobs()
         if knobs.cannot_embed:
             raise EngineError(*_CANNOT_EMBED[knobs.era])
-        if knobs.runner_deaths > 0:
-            knobs.runner_deaths -= 1
-            raise EngineError(500 if knobs.era == "A" or legacy else 400, RUNNER_DIED)
+        deadly = knobs.dies_for is not None and any(knobs.dies_for in text for text in texts)
+        if knobs.runner_deaths > 0 or deadly:
+            knobs.runner_deaths -= not deadly
+            raise EngineError(500 if knobs.era == "A" or legacy else 400, knobs.runner_text)
         if knobs.era != "B":
             for text in texts:
                 self._check_length(text, truncate=truncate)
+        crowded = (knobs.unstable == "batch" and len(texts) > 1) or (
+            knobs.unstable == "concurrent" and self._counts.in_flight > 1
+        )
         tasks = [asyncio.create_task(self._item(text, truncate=truncate, dimensions=dimensions)) for text in texts]
         try:
             await asyncio.wait(tasks)
@@ -78,7 +94,7 @@ class Engine:
                     task.cancel()
             raise
         results = [task.result() for task in tasks]
-        return [vector for vector, _ in results], sum(tokens for _, tokens in results)
+        return [vector[::-1] if crowded else vector for vector, _ in results], sum(tokens for _, tokens in results)
 
     async def wait_until_idle(self) -> None:
         """Return once the slot is free."""
@@ -87,9 +103,12 @@ class Engine:
 
     def _check_length(self, text: str, *, truncate: bool) -> None:
         knobs = self._knobs()
-        if truncate or knobs.silent_cut or len(tokens_of(text)) + SPECIAL_TOKENS <= knobs.context_length:
+        if knobs.no_special_tokens and not text:
+            raise EngineError(*_EMPTY_TEXT[knobs.era])
+        cut = (truncate and not knobs.uncuttable) or knobs.silent_cut
+        if cut or len(tokens_of(text)) + SPECIAL_TOKENS <= knobs.context_length:
             return
-        raise EngineError(400, TOO_LONG[knobs.era])
+        raise EngineError(400, knobs.too_long_text or TOO_LONG[knobs.era])
 
     async def _item(self, text: str, *, truncate: bool, dimensions: int) -> tuple[list[float], int]:
         async with self._slot:
@@ -118,10 +137,11 @@ def _vector(text: str, knobs: Knobs, dimensions: int) -> list[float]:
     if knobs.odd_400_for is not None and knobs.odd_400_for in text:
         raise EngineError(400, "the llama is out for lunch")
     if knobs.nan_for is not None and knobs.nan_for in text:
-        if knobs.era == "A":
-            raise EngineError(500, NAN_500)
-        if knobs.era == "B":
-            raise EngineError(400, "embedding contains NaN or Inf values")
+        form = knobs.nan_as or _NAN_OF_ERA[knobs.era]
+        if form != "zeros":
+            raise EngineError(int(form), NAN_500 if form == "500" else NAN_400)
+        return [0.0] * length
+    if knobs.zero_until_reload:
         return [0.0] * length
     if knobs.zero_for is not None and knobs.zero_for in text:
         return [0.0] * length

@@ -14,6 +14,8 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     version: str = "0.32.15"
     model: str = "nomic-embed-text:latest"
     missing_model: bool = False
+    missing_manifest: bool = False
+    """The model is listed, and gone when it is to be used."""
     digest: str = "0a109f422b47e3a30ba2b10eca18548e944e8a23073ee3f3e947efcf3c45e59f"
     architecture: str = "nomic-bert"
     capabilities: list[str] | None = msgspec.field(default_factory=lambda: ["embedding"])
@@ -33,6 +35,8 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     permits: int = 0
     hang: bool = False
     """Like `hold`, for every route of the API."""
+    hang_for: str | None = None
+    """Like `hold`, for requests with a text that holds this."""
     slow_s: float = 0.0
     """Pause between the quarters of every body."""
     queue_full: bool = False
@@ -44,10 +48,28 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Texts that hold this get a vector of norm 3."""
     odd_400_for: str | None = None
     """Texts that hold this fail with a 400 of unknown words."""
+    nan_as: Literal["500", "400", "zeros"] | None = None
+    """How NaN shows, where it is not the most usual form of the era."""
+    zero_until_reload: bool = False
+    """Every vector is zeros until the model has been unloaded and is loaded again."""
+    lingering: int = 0
+    """So many answers of /api/ps go on listing a model after its unloading."""
+    unstable: Literal["batch", "concurrent"] | None = None
+    """A text gets another vector in a request with others, or beside another request."""
+    no_special_tokens: bool = False
+    """The model adds no tokens to a text, so that an empty one in an array is refused."""
+    too_long_text: str | None = None
+    """Words for a text that is too long, where they are not those of the era."""
+    uncuttable: bool = False
+    """Texts that are too long are refused even where they may be cut."""
     silent_cut: bool = False
     """Ignore `truncate: false` and cut."""
     runner_deaths: int = 0
     """So many embedding requests to come lose the runner."""
+    dies_for: str | None = None
+    """Every request with a text that holds this loses the runner."""
+    runner_text: str = 'do embedding request: Post "http://127.0.0.1:40001/embedding": EOF'
+    """What is said when the runner is lost."""
     fail_next: int = 0
     """So many embedding requests to come answer `fail_status` with `fail_text`."""
     fail_status: int = 500
@@ -85,4 +107,5 @@ class Counts(msgspec.Struct):
     most_in_flight: int = 0
     loads: int = 0
     aborted_loads: int = 0
+    unloads: int = 0
     disconnects: int = 0

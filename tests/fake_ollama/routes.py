@@ -74,7 +74,9 @@ async def ps(app: App, _body: bytes) -> Reply:
     """GET /api/ps."""
     knobs = app.knobs
     extra = {"expires_at": _MODIFIED_AT, "size_vram": 0, "context_length": knobs.context_length}
-    return answer({"models": [{**_listed(knobs), **extra}] if knobs.loaded else []})
+    lingers = not knobs.loaded and knobs.lingering > 0
+    knobs.lingering -= lingers
+    return answer({"models": [{**_listed(knobs), **extra}] if knobs.loaded or lingers else []})
 
 
 async def show(app: App, body: bytes) -> Reply:
@@ -138,13 +140,13 @@ async def embed(app: App, body: bytes) -> Reply:
         await app.engine.load(asked.get("options"))
         name = asked["model"]
         if not texts:
+            _unload_if_asked(app, asked)
             return answer({"model": name, "embeddings": []})
         truncate = asked.get("truncate") is not False
         vectors, tokens = await app.engine.embed(texts, truncate=truncate, dimensions=asked.get("dimensions") or 0)
     except EngineError as error:
         return failure(error.status, error.text)
-    if asked.get("keep_alive") == 0:
-        app.knobs.loaded = False
+    _unload_if_asked(app, asked)
     times = {"total_duration": 14_143_917, "load_duration": 1_019_500}
     return answer({"model": name, "embeddings": vectors, **times, "prompt_eval_count": tokens})
 
@@ -196,6 +198,11 @@ async def openai_embeddings(app: App, body: bytes) -> Reply:
     return answer({"object": "list", "data": data, "model": asked["model"], "usage": usage})
 
 
+def _unload_if_asked(app: App, asked: dict[str, Any]) -> None:
+    if asked.get("keep_alive") == 0:
+        app.engine.unload()
+
+
 def _openai_failure(status: int, text: str) -> Reply:
     kind = {400: "invalid_request_error", 404: "not_found_error"}.get(status, "api_error")
     return answer({"error": {"message": text, "type": kind, "param": None, "code": None}}, status)
@@ -231,6 +238,8 @@ def _early_failure(knobs: Knobs, asked: dict[str, Any]) -> Reply | None:
         return failure(400, "invalid model name")
     if not _knows(knobs, name):
         return failure(404, f"model '{name}' not found")
+    if knobs.missing_manifest:
+        return failure(404, f'model "{name}" not found, try pulling it first')
     for key, value in (asked.get("options") or {}).items():
         if key in ("num_ctx", "num_batch", "num_gpu") and not isinstance(value, int):
             return failure(500, f'option "{key}" must be of type integer')

@@ -23,13 +23,14 @@ async def test_full_pool_waits_then_says_so(
     narrow: Database, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call waits for a connection; in vain, it raises DatabaseUnavailable in time, and that is counted."""
-    monkeypatch.setattr(service.db, "POOL_TIMEOUT_S", 0.05)
     async with narrow.connection(), narrow.connection():
+        monkeypatch.setattr(service.db, "POOL_TIMEOUT_S", 0.05)
         assert narrow.sizes() == (2, 0, 2)
         start = time.perf_counter()
         with pytest.raises(DatabaseUnavailable) as caught:
             await check_database(narrow)
         assert time.perf_counter() - start < 1
+        monkeypatch.undo()
     assert caught.value.reason == "pool_timeout"
     assert caught.value.retry_after_s == 1
     assert await check_database(narrow)
@@ -204,6 +205,7 @@ async def test_nobody_listens() -> None:
 async def test_server_that_never_answers_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the connection and says nothing is away after the time for connecting."""
     monkeypatch.setattr(service.db, "POOL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(service.db, "CONNECT_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(DatabaseUnavailable) as caught:
         await Database.open(f"postgresql://jobsense@127.0.0.1:{mute.getsockname()[1]}/jobsense")
     assert caught.value.reason == "unreachable"

@@ -192,6 +192,20 @@ async def test_claim_reads_due_tasks_in_order(connection: Connection, mode: Mode
     assert not plan.scanned() & {"embedding_task", "job", "embedded"}
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_failed_tasks_are_read_in_order(connection: Connection, mode: Mode) -> None:
+    """A page or a batch of the tasks set aside is read off their index, however many there are."""
+    listed = await explain(connection, "embedding.list_failed_tasks", mode, count=10)
+    assert listed.node(Index_Name="embedding_task_failed_idx")["Actual Rows"] == 10
+    assert not listed.scanned() & {"embedding_task", "job"}
+    after: dict[str, Any] = {"after_failed_at": NOW, "after_job_id": HALF}
+    batch = await explain(connection, "embedding.retry_failed_tasks", mode, now="infinity", count=10, **after)
+    scan = batch.node(Index_Name="embedding_task_failed_idx")
+    assert scan["Actual Rows"] == 10
+    assert "ROW(failed_at, job_id)" in scan["Index Cond"]
+    assert not batch.scanned() & {"embedding_task"}
+
+
 async def test_upsert_decides_by_the_external_id(connection: Connection) -> None:
     """Whether a posting exists already is decided by the index of (tenant, source, external_id)."""
     rows = rows_of(new_job(0, source="s8", external_id="x8"), new_job(1, source="s8", external_id="new"))

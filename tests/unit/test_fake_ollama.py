@@ -13,7 +13,7 @@ import httpx
 import ollama
 import pytest
 
-from tests.fake_ollama.clients import MODEL
+from tests.fake_ollama.clients import MODEL, TLS
 from tests.fake_ollama.serve import FakeOllama
 from tests.fake_ollama.words import embed
 
@@ -35,14 +35,14 @@ def fake(running_fake: FakeOllama) -> FakeOllama:
 @pytest.fixture
 async def http(fake: FakeOllama) -> AsyncIterator[httpx.AsyncClient]:
     """A plain HTTP client of the fake."""
-    async with httpx.AsyncClient(base_url=fake.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=fake.url, trust_env=False, verify=TLS) as client:
         yield client
 
 
 @pytest.fixture
 async def official(fake: FakeOllama) -> AsyncIterator[ollama.AsyncClient]:
     """The official client of the fake."""
-    async with ollama.AsyncClient(host=fake.url, trust_env=False) as client:
+    async with ollama.AsyncClient(host=fake.url, trust_env=False, verify=TLS) as client:
         yield client
 
 
@@ -162,9 +162,10 @@ async def test_waiting_texts_are_dropped_with_their_client(http: httpx.AsyncClie
     with pytest.raises(httpx.ReadTimeout):
         await http.post("/api/embed", json={"model": MODEL, "input": ["x"] * 50}, timeout=0.05)
     await fake.wait_until(lambda counts: counts.disconnects == 1)
+    computed = fake.counts.items_computed  # none, or a few on a machine that notices the disconnect late
     fake.set(item_delay_s=0)
     await http.post("/api/embed", json={"model": MODEL, "input": "y"})
-    assert fake.counts.items_computed == 2
+    assert computed < fake.counts.items_computed <= computed + 2
 
 
 @pytest.mark.parametrize(("drop", "error"), [("before", httpx.TransportError), ("middle", httpx.RemoteProtocolError)])

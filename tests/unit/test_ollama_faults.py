@@ -37,7 +37,14 @@ def body(text: str) -> bytes:
         (500, "llama-server process has terminated: exit status 1", Transient, "load_failed"),
         (500, "cudaMalloc failed: out-of-memory", Transient, "load_failed"),
         (500, "timed out waiting for llama-server to start: context canceled", Transient, "load_failed"),
+        (500, "model failed to load, this may be due to resource limitations", Transient, "load_failed"),
+        (500, "model requires more system memory (2.1 GiB) than is available (1 GiB)", Transient, "load_failed"),
+        (500, "llama-server process has terminated: the context length is not supported", Transient, "load_failed"),
         (400, RUNNER + "EOF", Transient, "runner_died"),
+        (400, "EOF", Transient, "runner_died"),
+        (500, "model runner has unexpectedly stopped, see the log", Transient, "runner_died"),
+        (500, "unmarshal embedding response: json: cannot unmarshal array", Transient, "server_fault"),
+        (500, "the proof thereof failed", Transient, "server_fault"),
         (500, RUNNER + "unexpected EOF", Transient, "runner_died"),
         (400, RUNNER + "read: connection reset by peer", Transient, "runner_died"),
         (400, RUNNER + "wsarecv: An existing connection was forcibly closed", Transient, "runner_died"),
@@ -64,6 +71,8 @@ def test_error_text_decides(status: int, text: str, kind: type, reason: Reason) 
         (400, "input after truncation exceeds maximum context length"),
         (400, "input exceeds maximum context length and cannot be truncated further"),
         (500, "tokenize: no input provided"),
+        (500, "input (596 tokens) is too large to process. increase the physical batch size"),
+        (400, "request (9000 tokens) exceeds the available context size, try increasing it"),
     ],
 )
 def test_faults_of_the_text_are_certain(status: int, text: str) -> None:
@@ -116,6 +125,14 @@ def test_plain_and_empty_bodies_fall_back_to_the_status(status: int, raw: bytes,
     """Routers, guards and proxies answer without a JSON error; a plain 404 is a wrong address, not a missing model."""
     verdict = classify(status, raw)
     assert (type(verdict), verdict.reason) == (kind, reason)
+
+
+def test_text_in_an_object_counts() -> None:
+    """A fault that comes through from the process behind Ollama has its text one level deeper."""
+    raw = b'{"error":{"code":500,"message":"input is too large to process","type":"server_error"}}'
+    verdict = classify(500, raw)
+    assert isinstance(verdict, BadText)
+    assert verdict.detail == "Ollama answered 500: input is too large to process"
 
 
 def test_detail_names_status_and_text() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from service.ollama.client import OllamaEmbedder
-from service.ollama.lanes import QUERIES_PER_YIELD, Lanes
+from service.ollama.lanes import QUERIES_PER_YIELD, QUIET_AFTER_S, Lanes
 from tests.fake_ollama.clients import started
 from tests.fake_ollama.serve import FakeOllama
 
@@ -74,6 +74,48 @@ async def test_queries_cannot_starve_bulk_work() -> None:
     assert QUERIES_PER_YIELD <= order.index("bulk") <= QUERIES_PER_YIELD + 2
 
 
+async def test_a_waiter_that_leaves_lets_bulk_work_go_on() -> None:
+    """Bulk work that gave way to a waiting query goes on when that query leaves instead of moving up."""
+    lanes, have_bulk = Lanes(), asyncio.Event()
+
+    async def wait_in_line() -> None:
+        async with lanes.query():
+            raise AssertionError
+
+    async def bulk() -> None:
+        async with lanes.bulk():
+            have_bulk.set()
+
+    async with asyncio.TaskGroup() as tasks, lanes.query():
+        waiting = tasks.create_task(wait_in_line())
+        tasks.create_task(bulk())
+        await asyncio.sleep(0)
+        assert not have_bulk.is_set()
+        waiting.cancel()
+        await have_bulk.wait()
+
+
+async def test_busy_while_queries_are_about() -> None:
+    """A query makes the lanes busy while it is on its way and for a while after; another process makes them so too."""
+    now, elsewhere = [100.0], list[str]()
+    lanes = Lanes(lambda: bool(elsewhere), clock=lambda: now[0])
+    seen = [lanes.busy]
+    async with lanes.query():
+        now[0] += 10 * QUIET_AFTER_S
+        seen.append(lanes.busy)
+    seen.append(lanes.busy)
+    assert seen == [False, True, False]
+    async with lanes.query():
+        pass
+    now[0] += 0.9 * QUIET_AFTER_S
+    seen = [lanes.busy]
+    now[0] += 0.2 * QUIET_AFTER_S
+    seen.append(lanes.busy)
+    elsewhere.append("a query")
+    seen.append(lanes.busy)
+    assert seen == [True, False, True]
+
+
 async def test_one_bulk_request_and_one_query_at_most(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
     """A query goes beside the bulk request in flight; everything else waits in the client, where order can be kept."""
     fake.set(hold=True)
@@ -92,16 +134,14 @@ async def test_one_bulk_request_and_one_query_at_most(embedder: OllamaEmbedder, 
 
 
 async def test_cancelled_requests_free_their_lane(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
-    """A caller that leaves, in flight or in the queue, blocks nobody behind it, and the server notices."""
+    """A caller of bulk work that leaves, in flight or in the queue, blocks nobody behind it, and the server notices."""
     fake.set(hold=True)
     bulk = [asyncio.create_task(embedder.embed_documents([f"job {n}" for n in range(40)])) for _ in range(2)]
     await fake.wait_until(lambda counts: counts.in_flight == 1)
-    calls = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(3)]
-    await fake.wait_until(lambda counts: counts.in_flight == 2)
-    for call in (*calls, *bulk):
+    for call in bulk:
         call.cancel()
-    await asyncio.gather(*calls, *bulk, return_exceptions=True)
-    await fake.wait_until(lambda counts: counts.disconnects == 2 and counts.in_flight == 0)
+    await asyncio.gather(*bulk, return_exceptions=True)
+    await fake.wait_until(lambda counts: counts.disconnects == 1 and counts.in_flight == 0)
     fake.set(hold=False)
     assert len(await embedder.embed_query("nurse")) == 32
     assert len(await embedder.embed_documents(["nurse"])) == 1

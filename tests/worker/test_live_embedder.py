@@ -12,7 +12,10 @@ from service.config import Settings
 from service.db import Database
 from service.embedder import Embedder
 from service.embedding import domain, queries
-from service.embedding.domain import LiveEmbedder, ensure_generation
+from service.embedding.breaker import PAUSE_S
+from service.embedding.domain import LiveEmbedder
+from service.embedding.generations import ensure_generation
+from service.embedding.lane import Lanes
 from service.embedding.model import Generation
 from service.embedding.worker import Worker
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
@@ -79,7 +82,7 @@ async def test_the_choice(db: Database, setting: str, before: tuple[str, str] | 
         )
         generation = await ensure_generation(db, made.identity)
     settings = Settings(embedder=setting, embedding_model="asked")  # type: ignore[arg-type] # one of the three
-    embedders = candidates(settings)(generation)
+    embedders = candidates(settings, Lanes(db, settings.ollama_url))(generation)
     names = [
         f"ollama/{embedder._model}" if hasattr(embedder, "_model") else f"local/{embedder.identity.model}"
         for embedder in embedders
@@ -173,7 +176,7 @@ async def test_absence_and_return(embedder: WordEmbedder, live: LiveEmbedder) ->
     assert absence is not None
     assert (absence.reason, absence.since >= before) == ("timeout", True)
     embedder.down = "refused"
-    assert await live.connect() >= domain.RECONNECT_S
+    assert await live.connect() >= PAUSE_S[0]
     assert reason(live) is not None
     assert live.absence == msgspec.structs.replace(absence, reason="refused", detail="the embedder is down: refused")
     embedder.down = None

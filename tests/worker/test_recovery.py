@@ -17,6 +17,7 @@ from service.jobs.domain import Jobs
 from service.jobs.model import JobPatch
 from tests.factories import job_input, new_job
 from tests.fakes import REFUSED, WordEmbedder
+from tests.worker.scene import Scene
 
 TENANT = 1
 
@@ -105,3 +106,20 @@ async def test_rows_without_a_key_are_stored_once_beside_a_contended_one(db: Dat
         rows = await connection.fetch("select id from job where external_id is null order by id")
     assert [one.job_id for one in stored[1:]] == [row["id"] for row in rows]
     assert stored[0].status == "updated"
+
+
+async def test_a_copy_takes_nothing_away_before_it_has_something(scene: Scene, worker: Worker) -> None:
+    """Copying from a posting with another text leaves both as they were; from a shorter one, nothing else is left."""
+    (short,) = await scene.post(title="Driver", description="Drive.")
+    (long,) = await scene.post(title="Cook", description="Cook and serve. " * 60)
+    await drain(worker)
+    before = await scene.passages(long)
+    copy = "select copy_passages(1::smallint, $1, $2, (select text_hash from job where id = $3))"
+    assert await scene.value(copy, short, long, long) == 0, "the twin has another text"
+    assert await scene.value(copy, short, long, short) == 0, "the posting has another text"
+    assert await scene.passages(long) == before
+    assert len(before) > 1
+    same = "update job set text_hash = (select text_hash from job where id = $1) where id = $2 returning 1"
+    await scene.rows(same, short, long)
+    assert await scene.value(copy, short, long, short) == 1
+    assert await scene.passages(long) == await scene.passages(short)

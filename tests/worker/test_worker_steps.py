@@ -11,7 +11,7 @@ from service.db import Database
 from service.embedding import queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.pace import FIRST_BYTES
-from service.embedding.worker import GIVE_BACK_S, IDLE_S, TERM_STAT_EVERY_S, Worker
+from service.embedding.worker import GIVE_BACK_S, IDLE_S, TERM_STAT_EVERY_S, TERM_STAT_RETRY_S, Worker
 from service.errors import DatabaseUnavailable, TextRefused
 from tests.fakes import WordEmbedder
 from tests.worker.scene import HeldEmbedder, Scene
@@ -73,10 +73,14 @@ def told(log: BytesIO, event: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("telemetry")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(DatabaseUnavailable("away", reason="unreachable"), "unreachable"), (ZeroDivisionError(), "worker_fault")],
+)
 async def test_a_renewal_that_fails_is_tried_again(
-    scene: Scene, db: Database, log: BytesIO, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, db: Database, log: BytesIO, monkeypatch: pytest.MonkeyPatch, fault: Exception, reason: str
 ) -> None:
-    """A lease that could not be renewed once is renewed the next time."""
+    """A lease that could not be renewed once, for whatever reason, is renewed the next time."""
     await scene.post()
     embedder = HeldEmbedder()
     live = LiveEmbedder(db, lambda _generation: [embedder])
@@ -86,7 +90,7 @@ async def test_a_renewal_that_fails_is_tried_again(
     async def fail_once(*given: Any, **more: Any) -> None:
         if not failed.is_set():
             failed.set()
-            raise DatabaseUnavailable("away", reason="unreachable")
+            raise fault
         await renew(*given, **more)
 
     monkeypatch.setattr(queries, "renew_lease", fail_once)
@@ -97,7 +101,7 @@ async def test_a_renewal_that_fails_is_tried_again(
     await scene.until("select leased_until > now() from embedding_task", bool)
     embedder.go.set()
     assert (await step).stored == 1
-    assert [line["reason"] for line in told(log, "embed.lease_not_renewed")] == ["unreachable"]
+    assert [line["reason"] for line in told(log, "embed.lease_not_renewed")] == [reason]
 
 
 @pytest.mark.usefixtures("telemetry")
@@ -129,3 +133,44 @@ async def test_word_statistics(scene: Scene, worker: Worker) -> None:
         assert await worker.keep_term_stat() == TERM_STAT_EVERY_S
         assert await scene.value(version) == expected
     assert await scene.value("select ndoc from term_stat where lexeme = 'book'") == 24
+
+
+async def test_one_process_at_a_time_counts_words(
+    scene: Scene, db: Database, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one counts the others leave it; one that comes when it is just done sees that; it has longer than usual."""
+    await scene.post(count=3)
+    version, fetch = "select version from term_stat_state", queries.fetch_term_stat_age
+    async with db.transaction() as connection:
+        assert await queries.lock_term_stat(connection, timeout_ms=123_000)
+        assert await connection.fetchval("show statement_timeout") == "123s"
+        assert await worker.keep_term_stat() == TERM_STAT_EVERY_S
+        assert await scene.value(version) == 0
+    assert await scene.value("show statement_timeout") == "30s", "the connection has it back"
+
+    async def fetch_early(given: Any) -> Any:
+        age = await fetch(given)
+        monkeypatch.undo()
+        await worker.keep_term_stat()
+        return age
+
+    monkeypatch.setattr(queries, "fetch_term_stat_age", fetch_early)
+    assert await worker.keep_term_stat() == TERM_STAT_EVERY_S
+    assert await scene.value(version) == 1
+
+
+@pytest.mark.usefixtures("telemetry")
+async def test_word_statistics_that_fail(
+    scene: Scene, worker: Worker, log: BytesIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count that the database gives up is told and disturbs nobody: the old numbers stay, the next try is far off."""
+
+    async def give_up(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("too long", reason="statement_timeout")
+
+    await scene.post(count=3)
+    monkeypatch.setattr(queries, "refresh_term_stat", give_up)
+    assert await worker.keep_term_stat() == TERM_STAT_RETRY_S > 60
+    assert [line["loop"] for line in told(log, "loop.failed")] == ["term-stat"]
+    assert await scene.value("select version from term_stat_state") == 0
+    assert (await worker.step()).stored == 3

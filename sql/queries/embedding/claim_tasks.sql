@@ -1,4 +1,6 @@
--- Take due tasks under a lease, oldest first; another worker's rows are skipped, a lapsed lease counts as none.
+-- Take due tasks under a lease, oldest first; another worker's rows are skipped, a lapsed lease counts as none. A task
+-- under suspicion (it has strikes, or a claim with it broke by a fault of ours) is taken alone, so that no other shares
+-- its fate and it is seen whose fault it was.
 -- Comes with what is to be embedded, and with a twin: another posting whose same text is embedded already.
 -- $1 generation smallint
 -- $2 lease uuid: made by the claimer, the same for all rows of this claim
@@ -7,7 +9,7 @@
 -- $5 most bigint: tasks
 -- $6 most_bytes bigint: of text, after which no further task is taken; the first is taken whatever its length
 with due as (
-    select job_id, due_at
+    select job_id, due_at, strikes > 0 or coalesce(reason = 'worker_fault', false) as suspected
     from embedding_task
     where failed_at is null and due_at <= $3 and (leased_until is null or leased_until < $3)
     order by due_at, job_id
@@ -15,26 +17,35 @@ with due as (
     for update skip locked
 ),
 
-sized as (
+measured as (
     -- octet_length reads the length of a text that is stored out of line without fetching it
-    select
-        d.job_id, octet_length(j.title) + coalesce(octet_length(j.body), 0) as bytes,
-        sum(octet_length(j.title) + coalesce(octet_length(j.body), 0)) over (order by d.due_at, d.job_id)
-            as bytes_to_here
+    select d.job_id, d.due_at, d.suspected, octet_length(j.title) + coalesce(octet_length(j.body), 0) as bytes
     from due d
     join job j on j.id = d.job_id
+),
+
+placed as (
+    select
+        job_id, suspected, bytes,
+        row_number() over oldest as place,
+        first_value(suspected) over oldest as alone,
+        sum(bytes) filter (where not suspected) over oldest as bytes_to_here
+    from measured
+    window oldest as (order by due_at, job_id)
 ),
 
 claimed as (
     update embedding_task t
     set lease = $2, leased_until = $4, attempts = least(t.attempts + 1, 30000)
-    from sized s
-    where t.job_id = s.job_id and s.bytes_to_here - s.bytes < $6
-    returning t.job_id, t.attempts, t.traceparent, t.created_at
+    from placed p
+    where
+        t.job_id = p.job_id
+        and (p.place = 1 or (not p.alone and not p.suspected and p.bytes_to_here - p.bytes < $6))
+    returning t.job_id, t.attempts, t.strikes, t.traceparent, t.created_at
 )
 
 select
-    c.job_id, j.text_hash, j.title, j.company, j.location, j.body, c.attempts, c.traceparent, c.created_at,
+    c.job_id, j.text_hash, j.title, j.company, j.location, j.body, c.attempts, c.strikes, c.traceparent, c.created_at,
     e.job_id is not null as settled,
     twin.job_id as twin, twin.coverage as twin_coverage
 from claimed c

@@ -44,8 +44,9 @@ tasked as (
         where e.job_id = w.id and e.text_hash = w.text_hash
     )
     on conflict on constraint embedding_task_pkey do update set
-        text_hash = excluded.text_hash, attempts = 0, due_at = excluded.due_at, lease = null, leased_until = null,
-        failed_at = null, reason = null, traceparent = excluded.traceparent, created_at = excluded.created_at
+        text_hash = excluded.text_hash, attempts = 0, strikes = 0, due_at = excluded.due_at, lease = null,
+        leased_until = null, failed_at = null, reason = null, traceparent = excluded.traceparent,
+        created_at = excluded.created_at
     where embedding_task.text_hash <> excluded.text_hash
 ),
 

@@ -1,0 +1,45 @@
+"""The first generation of a database: made for the model that is there, once, by whichever process comes first."""
+
+from datetime import UTC, datetime
+
+from service.db import Database
+from service.embedder import Identity
+from service.embedding import queries
+from service.embedding.model import (
+    COVERAGE_WEIGHT,
+    FLOOR_OF_OTHERS,
+    PASSAGE_OVERLAP,
+    PASSAGE_TOKENS,
+    SIMILARITY_FLOORS,
+    Generation,
+)
+
+
+async def ensure_generation(db: Database, identity: Identity) -> Generation:
+    """The live generation; made for this model when there is none. Safe from several processes at once."""
+    live = await queries.fetch_live_generation(db)
+    if live is not None:
+        return live
+    async with db.transaction() as connection:
+        await queries.lock_generations(connection)
+        live = await queries.fetch_live_generation(connection)
+        if live is None:
+            await queries.create_generation(
+                connection,
+                provider=identity.provider,
+                model=identity.model,
+                digest=identity.digest,
+                dimensions=identity.dimensions,
+                max_tokens=identity.max_tokens,
+                query_template=identity.query_template,
+                document_template=identity.document_template,
+                passage_tokens=min(identity.max_tokens, PASSAGE_TOKENS),
+                passage_overlap=PASSAGE_OVERLAP,
+                similarity_floor=SIMILARITY_FLOORS.get(identity.model, FLOOR_OF_OTHERS),
+                coverage_weight=COVERAGE_WEIGHT,
+                now=datetime.now(UTC),
+            )
+            live = await queries.fetch_live_generation(connection)
+    if live is None:
+        raise AssertionError("a generation was made in this transaction")
+    return live

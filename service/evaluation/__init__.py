@@ -1,0 +1,1 @@
+"""How good the ranking is: relevance sets, measures and paired tests."""

@@ -1,0 +1,146 @@
+"""A query whose caller leaves: what is with the server goes on, what waits goes, and nothing is left behind."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from service.errors import EmbedderUnavailable
+from service.ollama.client import OllamaEmbedder
+from service.telemetry.stages import stage
+from tests.fake_ollama.clients import opened, quick, started
+from tests.fake_ollama.serve import FakeOllama
+
+
+@pytest.fixture(scope="module")
+def running_fake() -> Iterator[FakeOllama]:
+    """One fake for the module."""
+    with FakeOllama() as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake: FakeOllama) -> FakeOllama:
+    """The fake as new, with short vectors."""
+    running_fake.reset()
+    running_fake.set(dimensions=32)
+    return running_fake
+
+
+@pytest.fixture
+async def embedder(fake: FakeOllama) -> AsyncIterator[OllamaEmbedder]:
+    """A started client of the fake; the counts begin after its start."""
+    async with started(fake) as client:
+        yield client
+
+
+async def asked(embedder: OllamaEmbedder, fake: FakeOllama, text: str) -> asyncio.Task[list[float]]:
+    """A query whose request has come to the server and waits there."""
+    fake.set(hold=True)
+    call = asyncio.create_task(embedder.embed_query(text))
+    await fake.wait_until(lambda counts: counts.in_flight == 1)
+    return call
+
+
+async def leave(*calls: asyncio.Task[list[float]]) -> None:
+    """Cancel the callers, who are gone at once."""
+    for call in calls:
+        call.cancel()
+    async with asyncio.timeout(1.0):
+        await asyncio.gather(*calls, return_exceptions=True)
+    assert all(call.cancelled() for call in calls)
+
+
+async def test_a_request_in_flight_goes_on(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """The server does not see its client leave, and the next query waits for its turn behind the late one."""
+    await leave(await asked(embedder, fake, "late"))
+    following = asyncio.create_task(embedder.embed_query("following"))
+    fake.set(permits=1)  # the late one ends
+    await fake.wait_until(lambda counts: counts.embed_requests == 2)
+    fake.set(hold=False)
+    assert len(await following) == 32
+    assert (fake.counts.disconnects, fake.counts.most_in_flight) == (0, 1)
+
+
+async def test_a_query_that_waits_just_goes(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """Who leaves the line is not sent; the others keep their order of arrival."""
+    first = await asked(embedder, fake, "query 0")
+    waiting = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(1, 5)]
+    await asyncio.sleep(0)
+    await leave(waiting.pop(1))
+    fake.set(hold=False)
+    assert [len(vector) for vector in await asyncio.gather(first, *waiting)] == [32] * 4
+    assert fake.texts() == [(f"search_query: query {n}",) for n in (0, 1, 3, 4)]
+
+
+async def test_a_model_is_loaded_although_nobody_waits(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """A server aborts a load whose client leaves; ours stays, so that the next query finds the model."""
+    fake.set(loaded=False, load_delay_s=0.1)
+    call = asyncio.create_task(embedder.embed_query("nurse"))
+    await fake.wait_until(lambda counts: counts.in_flight == 1)
+    await leave(call)
+    await fake.wait_until(lambda counts: counts.loads == 1 and counts.in_flight == 0)
+    assert fake.counts.aborted_loads == 0
+
+
+async def test_late_requests_have_a_bound(fake: FakeOllama) -> None:
+    """A late request is given up after the time-out of queries, and the lane is free."""
+    async with opened(quick(fake.url, query_timeout_s=0.2)) as client:
+        await client.start()
+        await leave(await asked(client, fake, "late"))
+        await fake.wait_until(lambda counts: counts.disconnects == 1)
+        fake.set(hold=False)
+        assert len(await client.embed_query("nurse")) == 32
+
+
+async def test_a_late_failure_is_not_repeated_and_not_reported(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """Nobody waits for another attempt, and the event loop is told of no exception that was never retrieved."""
+    reports = list[dict[str, object]]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: reports.append(context))
+    try:
+        await leave(await asked(embedder, fake, "late"))
+        fake.set(fail_next=1, hold=False)
+        assert len(await embedder.embed_query("nurse")) == 32
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert reports == []
+    assert fake.texts() == [("search_query: late",), ("search_query: nurse",)]
+
+
+async def test_leaving_between_two_attempts(fake: FakeOllama) -> None:
+    """A query that pauses before its next attempt does not keep the lane for the rest of its pause."""
+    async with opened(quick(fake.url, backoff_s=(60.0, 60.0))) as client:
+        await client.start()
+        before = fake.counts.embed_requests
+        fake.set(fail_next=1)
+        call = asyncio.create_task(client.embed_query("late"))
+        await fake.wait_until(lambda counts: counts.embed_requests == before + 1 and counts.in_flight == 0)
+        await leave(call)
+        async with asyncio.timeout(5.0):
+            assert len(await client.embed_query("nurse")) == 32
+
+
+async def test_close_ends_what_is_late_and_what_waits(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """A client that is closed leaves no task behind, and says so to those who still wait."""
+    before = asyncio.all_tasks()
+    await leave(await asked(embedder, fake, "late"))
+    waiting = asyncio.create_task(embedder.embed_query("waiting"))
+    await asyncio.sleep(0)
+    await embedder.close()
+    with pytest.raises(EmbedderUnavailable) as caught:
+        await waiting
+    assert caught.value.reason == "closed"
+    await fake.wait_until(lambda counts: counts.disconnects == 1)
+    assert asyncio.all_tasks() <= before
+
+
+async def test_late_queries_are_marked(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """The span of a query that was left says that its request went on."""
+    with stage("embed") as noted:
+        call = await asked(embedder, fake, "late")
+        await leave(call)
+    assert noted.attributes["jobsense.embed.late"] is True
+    fake.set(hold=False)
