@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from service.arrival import waited_s
 from service.db import Database
-from service.embedder import Embedder, Identity, Vector
+from service.embedder import Embedder, Vector
 from service.embedding import queries
 from service.embedding.breaker import MOST_PAUSE_S, Breaker
 from service.embedding.deadline import all_within
-from service.embedding.generations import ensure_generation
+from service.embedding.generations import differs, ensure_generation, say_choice
 from service.embedding.lane import Lane
 from service.embedding.model import Absence, Generation
 from service.embedding.query import RETRY_AFTER_S, embed_text, in_time
@@ -27,6 +28,8 @@ RECONNECT_S = 2.0
 GENERATION_MAX_AGE_S = 2.0
 CHECK_EVERY_S = 15.0
 """How often a running embedder is asked whether its model is still the one of the generation."""
+QUIET_AFTER_S = 3.0
+"""Without a query for so long, postings are embedded as fast as can be."""
 PROBE_TEXT = "accountant"
 """A harmless query that tells whether an absent embedder is back."""
 COSTLY_TO_ASK = frozenset({"model_differs", "unstable_vectors"})
@@ -69,10 +72,10 @@ class LiveEmbedder:
         self._candidates = candidates
         self._deadline_s = deadline_s
         self._lane_of = lane_of
-        self._line = QueryLine(deadline_s)
+        self._line = QueryLine()
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
-        self._read_at = self._checked_at = 0.0
+        self._read_at = self._checked_at = self._quiet_from = 0.0
         self._connecting = asyncio.Lock()
         self._absence: Absence | None = Absence("starting", datetime.now(UTC), "the embedder has not been started yet")
 
@@ -95,6 +98,12 @@ class LiveEmbedder:
     def generation(self) -> Generation | None:
         """The live generation as last read."""
         return self._generation
+
+    @property
+    def queries_about(self) -> bool:
+        """Whether searches came a moment ago, here or in another process that uses the same model server."""
+        lane = self._lane()
+        return _now() < self._quiet_from or (lane is not None and lane.queries_elsewhere())
 
     async def connect(self) -> float:
         """Start an embedder if none runs, and look whether the one that runs still fits; in how many seconds again.
@@ -121,19 +130,22 @@ class LiveEmbedder:
         if self._embedder is None:
             raise self._absent("closed")
         if generation is None or not generation.fits(self._embedder.identity):
-            raise _differs(self._embedder.identity, generation)
+            raise differs(self._embedder.identity, generation)
         return self._embedder, generation
 
     async def embed_query(self, text: str) -> QueryVector:
         """Embed a search text within the deadline; raises EmbedderUnavailable, DatabaseUnavailable or TextRefused.
 
+        What the request has waited before, for a place among the others, is part of the deadline.
         One that is longer than the model takes is embedded in pieces, and searched by the direction of their sum.
         Too many queries at once (reason `overloaded`) are no outage: that counts neither here nor for the breaker.
         """
         if self.breaker.state != "closed":
             raise self._absent("closed")
-        with self._line.join():
-            return await self._embed(text)
+        self._quiet_from = _now() + QUIET_AFTER_S
+        within_s = self._deadline_s - waited_s()
+        with self._line.join(within_s):
+            return await self._embed(text, within_s)
 
     def bulk_turn(self) -> AbstractAsyncContextManager[None]:
         """Hold this while postings are embedded: one process at a time does so at a server that several share."""
@@ -179,9 +191,9 @@ class LiveEmbedder:
         live = self._generation
         return None if live is None else self._lane_of(live.provider, live.model)
 
-    async def _embed(self, text: str) -> QueryVector:
-        """Embed a query, or a probe, and note what came of it."""
-        ends = _now() + self._deadline_s
+    async def _embed(self, text: str, within_s: float) -> QueryVector:
+        """Embed a query, or a probe, and note what came of it; too little time is not the embedder's failure."""
+        ends = _now() + within_s
         try:
             embedder, generation = await self.ready()
         except EmbedderUnavailable as error:
@@ -192,7 +204,8 @@ class LiveEmbedder:
         try:
             vector = await embed_text(embedder, generation, text, timeout_s=ends - _now())
         except EmbedderUnavailable as error:
-            self._note_failure(error)
+            if error.reason != "timeout" or within_s >= self._deadline_s / 2:
+                self._note_failure(error)
             raise
         except TextRefused:
             self._note_presence()
@@ -206,7 +219,7 @@ class LiveEmbedder:
         if self._embedder is None:
             await self._start()
         if self._absence is not None:
-            await self._embed(PROBE_TEXT)
+            await self._embed(PROBE_TEXT, self._deadline_s)
 
     async def _check(self, embedder: Embedder) -> None:
         """Release an embedder that no longer fits, so that another is started."""
@@ -228,7 +241,7 @@ class LiveEmbedder:
         self._generation, self._read_at = live, _now()
         if not live.fits(embedder.identity):
             await embedder.close()
-            raise _differs(embedder.identity, live)
+            raise differs(embedder.identity, live)
         self._embedder, self._checked_at = embedder, self._read_at
         if self.breaker.state == "closed":  # else a query has to succeed first, and in time
             self._note_presence()
@@ -248,7 +261,7 @@ class LiveEmbedder:
                 await embedder.close()
                 raise
             if generation is None:
-                _say_choice(embedder.identity, refused)
+                say_choice(embedder.identity, refused)
             return embedder, live
         raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
 
@@ -279,22 +292,3 @@ class LiveEmbedder:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:
-    """Say which model the first generation is made for; loudly when a better candidate was not there."""
-    fields = {"provider": identity.provider, "model": identity.model}
-    if refused is None:
-        log.info("embedder.chosen", **fields)
-    else:
-        log.warning("embedder.chosen", **fields, instead_because=refused.detail, reason=refused.reason)
-
-
-def _differs(identity: Identity, generation: Generation | None) -> EmbedderUnavailable:
-    live = f"{generation.provider}/{generation.model} ({generation.digest[:12]})" if generation else "none"
-    return EmbedderUnavailable(
-        f"the embedder is {identity.provider}/{identity.model} ({identity.digest[:12]}), the live generation {live}; "
-        "vectors of two models are never mixed",
-        reason="model_differs",
-        retry_after_s=60,
-    )

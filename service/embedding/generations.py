@@ -13,6 +13,10 @@ from service.embedding.model import (
     SIMILARITY_FLOORS,
     Generation,
 )
+from service.errors import EmbedderUnavailable
+from service.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 
 async def ensure_generation(db: Database, identity: Identity) -> Generation:
@@ -43,3 +47,23 @@ async def ensure_generation(db: Database, identity: Identity) -> Generation:
     if live is None:
         raise AssertionError("a generation was made in this transaction")
     return live
+
+
+def say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:
+    """Say which model the first generation is made for; loudly when a better candidate was not there."""
+    fields = {"provider": identity.provider, "model": identity.model}
+    if refused is None:
+        log.info("embedder.chosen", **fields)
+    else:
+        log.warning("embedder.chosen", **fields, instead_because=refused.detail, reason=refused.reason)
+
+
+def differs(identity: Identity, generation: Generation | None) -> EmbedderUnavailable:
+    """The error that says which model embeds here, and which one the live generation was made with."""
+    live = f"{generation.provider}/{generation.model} ({generation.digest[:12]})" if generation else "none"
+    return EmbedderUnavailable(
+        f"the embedder is {identity.provider}/{identity.model} ({identity.digest[:12]}), the live generation {live}; "
+        "vectors of two models are never mixed",
+        reason="model_differs",
+        retry_after_s=60,
+    )

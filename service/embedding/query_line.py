@@ -17,8 +17,7 @@ class QueryLine:
     served together the mean comes out shorter by as much. `clock` gives seconds that never go back.
     """
 
-    def __init__(self, longest_wait_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.longest_wait_s = longest_wait_s
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.length = 0
         self._clock = clock
         self._mean_s = 0.0
@@ -29,11 +28,13 @@ class QueryLine:
         return self.length * self._mean_s
 
     @contextmanager
-    def join(self) -> Iterator[None]:
-        """Stand in line; raises EmbedderUnavailable (reason overloaded) at once when it is too long."""
-        if self.wait_s > self.longest_wait_s:
+    def join(self, within_s: float) -> Iterator[None]:
+        """Stand in line; raises EmbedderUnavailable (reason overloaded) at once when it takes longer than that."""
+        if within_s <= 0 or self.wait_s > within_s:
             raise EmbedderUnavailable(
-                f"{self.length} queries before this one would take {self.wait_s:.1f} s", reason="overloaded"
+                f"{self.length} queries before this one would take {self.wait_s:.1f} s, and there are "
+                f"{max(0.0, within_s):.1f} s left",
+                reason="overloaded",
             )
         ahead, began = self.length, self._clock()
         self.length += 1

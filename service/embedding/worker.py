@@ -27,6 +27,9 @@ LEASE_S = 30
 RENEW_EVERY_S = 10.0
 GIVE_BACK_S = 3.0
 BATCH = 64
+GENTLE = 8
+"""Tasks of a claim while queries are about; after it the worker rests as long as it took."""
+MOST_REST_S = 1.0
 IDLE_S = 0.5
 BACKLOG_EVERY_S = 15.0
 TERM_STAT_EVERY_S = 15.0
@@ -51,13 +54,14 @@ class Worker:
         self._most = batch
 
     async def run_once(self) -> float:
-        """One step, as the loop calls it: at once again while tasks are found.
+        """One step, as the loop calls it: again while tasks are found, at once or, beside queries, after a rest.
 
         While the embedder is away nothing is claimed: its own loop finds out when it is back.
         """
         if (absence := self._live.standstill) is not None:
             log.debug("embed.waiting", reason=absence.reason)
             return RETRY_S[0]
+        began = time.perf_counter()
         try:
             outcome = await self.step()
         except EmbedderUnavailable as error:
@@ -65,7 +69,10 @@ class Worker:
             return RETRY_S[0]
         if outcome.claimed and outcome.retried == outcome.claimed:
             return RETRY_S[0]
-        return 0.0 if outcome.claimed else IDLE_S
+        if not outcome.claimed:
+            return IDLE_S
+        # Index and model serve searches meanwhile: storing a few vectors takes a core for a tenth of a second.
+        return min(MOST_REST_S, time.perf_counter() - began) if self._live.queries_about else 0.0
 
     async def step(self) -> Outcome:
         """Claim, embed, store. Raises EmbedderUnavailable before anything is claimed when there is no embedder."""
@@ -113,7 +120,7 @@ class Worker:
                 lease=batch.lease,
                 now=now,
                 leased_until=now + timedelta(seconds=LEASE_S),
-                most=self._most,
+                most=min(self._most, GENTLE) if self._live.queries_about else self._most,
                 most_bytes=self._pace.claim_bytes,
             )
             polled.set(messaging_batch_message_count=len(tasks))

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from service.arrival import note_arrival
 from service.errors import Overloaded
 from service.http.limit import RECOVERY_S, Gate, Reason, Size, Ticket
 from service.http.problem import send_problem
@@ -72,6 +73,7 @@ class Admission:
         if not _is_gated(scope):
             await self._app(scope, receive, send)
             return
+        note_arrival()
         door = self._door(scope)
         body = _Body(receive)
         try:

@@ -94,7 +94,8 @@ class Jobs:
         for job in jobs:
             final = by_index[last[_key(job)].index]
             before = previous.get(_key(job))
-            repeated: Status = "unchanged" if before == job.content_hash else "updated"
+            idle = final.status == "unchanged" or before == job.content_hash
+            repeated: Status = "unchanged" if idle else "updated"
             results.append(Stored(job.index, final.job_id, final.status if before is None else repeated, final.version))
             previous[_key(job)] = job.content_hash
         for status, number in Counter(result.status for result in results).items():

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+QUERIES_IN_FLIGHT = 4
+"""Those behind the first stand in the server's own line, and so before whatever bulk request comes next."""
 QUERIES_PER_YIELD = 16
 """Queries that may pass one waiting bulk request; bounded, so that a steady stream of them cannot starve indexing."""
 QUIET_AFTER_S = 3.0
@@ -12,17 +14,25 @@ QUIET_AFTER_S = 3.0
 
 
 class Lanes:
-    """At most one bulk request and one query in flight; order of arrival within each lane.
+    """At most one bulk request and a few queries in flight; order of arrival within each lane.
 
-    A model serves strictly one text after the other, so more requests in flight would only move the queue to where
-    nobody can order it. `busy_elsewhere` says whether other processes have queries for the same server; it is asked
-    before every bulk request, so it answers from memory. `clock` gives seconds that never go back.
+    A model serves strictly one text after the other, so more bulk requests in flight would only move the queue to where
+    nobody can order it. Queries are short, so that a few may wait there: sent one by one, each would come to stand
+    behind the next bulk request of another process.
+
+    `busy_elsewhere` says whether other processes have queries for the same server; it is asked before every bulk
+    request, so it answers from memory. `clock` gives seconds that never go back.
     """
 
     def __init__(
-        self, busy_elsewhere: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+        self,
+        busy_elsewhere: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        queries_in_flight: int = QUERIES_IN_FLIGHT,
     ) -> None:
-        self._query_lane = asyncio.Lock()
+        self._query_lane = asyncio.Semaphore(queries_in_flight)
+        self._queries = 0
         self._bulk_lane = asyncio.Lock()
         self._waiting_queries = 0
         self._started_queries = 0
@@ -34,7 +44,7 @@ class Lanes:
     @property
     def busy(self) -> bool:
         """Whether queries are about: one is on its way, came a moment ago, or was seen by another process."""
-        return self._query_lane.locked() or self._clock() < self._quiet_from or self._busy_elsewhere()
+        return self._queries > 0 or self._clock() < self._quiet_from or self._busy_elsewhere()
 
     @asynccontextmanager
     async def query(self) -> AsyncIterator[None]:
@@ -47,9 +57,11 @@ class Lanes:
             self._waiting_queries -= 1
             self._started_queries += 1
             self._query_moved.set()
+        self._queries += 1
         try:
             yield
         finally:
+            self._queries -= 1
             self._query_lane.release()
 
     @asynccontextmanager

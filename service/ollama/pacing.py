@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 QUIET_REQUEST_S = 0.5
 """Aim while no query is about: long enough that the costs of a request itself do not count."""
-BUSY_REQUEST_S = 0.02
+BUSY_REQUEST_S = 0.005
 """Aim while queries are about: what one of them may have to wait for."""
 MOST_ITEMS = 64
 MOST_CHARACTERS = 64_000

@@ -130,53 +130,53 @@ def test_states_have_numbers(breaker: Breaker) -> None:
 
 def test_a_line_that_is_too_long_refuses(clock: Clock) -> None:
     """When those before it would take longer than a query may wait, it is refused at once; later ones are served."""
-    line = QueryLine(0.8, clock=clock)
+    line = QueryLine(clock=clock)
     for _ in range(30):
-        with line.join():
+        with line.join(0.8):
             clock.now += 0.3
-    with line.join(), line.join():
+    with line.join(0.8), line.join(0.8):
         assert line.wait_s == pytest.approx(0.6, rel=0.01)
-        with line.join(), pytest.raises(EmbedderUnavailable) as caught, line.join():
+        with line.join(0.8), pytest.raises(EmbedderUnavailable) as caught, line.join(0.8):
             pytest.fail("it was let in")
     assert (caught.value.reason, caught.value.retry_after_s) == ("overloaded", 1)
     assert "3 queries" in caught.value.detail
     assert line.length == 0
-    with line.join():
+    with line.join(0.8):
         pass
 
 
 def test_the_only_query_is_never_refused(clock: Clock) -> None:
     """However slow the embedder was, a query that has nobody before it is let in, so that the mean can fall again."""
-    line = QueryLine(0.8, clock=clock)
+    line = QueryLine(clock=clock)
     for _ in range(30):
-        with line.join():
+        with line.join(0.8):
             clock.now += 60
-    with line.join():
+    with line.join(0.8):
         assert line.length == 1
 
 
 def test_those_that_came_together_share_the_time(clock: Clock) -> None:
     """A query that waited behind others took their time too: only its share is learnt."""
-    line = QueryLine(0.8, clock=clock)
-    with line.join(), line.join(), line.join():
+    line = QueryLine(clock=clock)
+    with line.join(0.8), line.join(0.8), line.join(0.8):
         clock.now += 0.3
-    with line.join():
+    with line.join(0.8):
         assert line.wait_s < 0.1
 
 
 def test_failures_teach_no_haste(clock: Clock) -> None:
     """A query that failed quickly does not make the mean smaller, one that failed late makes it larger."""
-    line = QueryLine(0.8, clock=clock)
+    line = QueryLine(clock=clock)
 
     def fail(seconds: float) -> None:
-        with line.join():
+        with line.join(0.8):
             clock.now += seconds
             raise EmbedderUnavailable("late", reason="timeout")
 
     def wait_after(seconds: float) -> float:
         with pytest.raises(EmbedderUnavailable):
             fail(seconds)
-        with line.join():
+        with line.join(0.8):
             clock.now += line.wait_s
             return line.wait_s
 
@@ -185,5 +185,5 @@ def test_failures_teach_no_haste(clock: Clock) -> None:
     assert wait_after(0.0) == pytest.approx(late)
     assert wait_after(0.8) > late
     line.forget()
-    with line.join():
+    with line.join(0.8):
         assert line.wait_s == 0

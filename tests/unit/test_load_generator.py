@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.load.generator import Answer, arrivals, closed_loop, open_loop, post, quantile_of
+from tests.load.generator import arrivals, closed_loop, open_loop, post
+from tests.load.report import Answer, quantile_of
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer-Timing: db;dur=1.5, db;dur=2, embed;dur=4\r\n\r\nok"

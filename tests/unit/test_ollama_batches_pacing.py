@@ -110,5 +110,5 @@ def test_empty_texts_have_a_cost_too() -> None:
     """Texts without characters divide nothing by zero."""
     pace = Pace()
     for _ in range(3):
-        serve(pace, [0] * 99, BUSY_REQUEST_S, item_s=0.01)
+        serve(pace, [0] * 99, BUSY_REQUEST_S, item_s=BUSY_REQUEST_S / 2)
     assert pace.fit([0] * 99, BUSY_REQUEST_S) == 2

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from service.ollama.client import OllamaEmbedder
-from service.ollama.lanes import QUERIES_PER_YIELD, QUIET_AFTER_S, Lanes
+from service.ollama.lanes import QUERIES_IN_FLIGHT, QUERIES_PER_YIELD, QUIET_AFTER_S, Lanes
 from tests.fake_ollama.clients import started
 from tests.fake_ollama.serve import FakeOllama
 
@@ -35,7 +35,7 @@ async def embedder(fake: FakeOllama) -> AsyncIterator[OllamaEmbedder]:
 
 async def test_waiting_queries_go_before_the_next_bulk_request() -> None:
     """Bulk work that arrived first still gives way to a query that waits."""
-    lanes, started, finish = Lanes(), asyncio.Queue[str](), asyncio.Semaphore(0)
+    lanes, started, finish = Lanes(queries_in_flight=1), asyncio.Queue[str](), asyncio.Semaphore(0)
 
     async def use(name: str) -> None:
         async with lanes.query() if name.startswith("query") else lanes.bulk():
@@ -55,7 +55,8 @@ async def test_waiting_queries_go_before_the_next_bulk_request() -> None:
 
 async def test_queries_cannot_starve_bulk_work() -> None:
     """After a bounded number of queries a waiting bulk request takes its turn."""
-    lanes, order, first, finish = Lanes(), list[str](), asyncio.Event(), asyncio.Semaphore(0)
+    lanes, order = Lanes(queries_in_flight=1), list[str]()
+    first, finish = asyncio.Event(), asyncio.Semaphore(0)
 
     async def use(name: str) -> None:
         async with lanes.query() if name == "query" else lanes.bulk():
@@ -76,7 +77,7 @@ async def test_queries_cannot_starve_bulk_work() -> None:
 
 async def test_a_waiter_that_leaves_lets_bulk_work_go_on() -> None:
     """Bulk work that gave way to a waiting query goes on when that query leaves instead of moving up."""
-    lanes, have_bulk = Lanes(), asyncio.Event()
+    lanes, have_bulk = Lanes(queries_in_flight=1), asyncio.Event()
 
     async def wait_in_line() -> None:
         async with lanes.query():
@@ -116,20 +117,20 @@ async def test_busy_while_queries_are_about() -> None:
     assert seen == [True, False, True]
 
 
-async def test_one_bulk_request_and_one_query_at_most(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
-    """A query goes beside the bulk request in flight; everything else waits in the client, where order can be kept."""
+async def test_one_bulk_request_and_a_few_queries_at_most(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """Queries go beside the bulk request in flight; what is more waits in the client, where order can be kept."""
     fake.set(hold=True)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(embedder.embed_documents([f"job {n}" for n in range(64)]))
         tasks.create_task(embedder.embed_documents([f"post {n}" for n in range(64)]))
         await fake.wait_until(lambda counts: counts.in_flight == 1)
-        for n in range(6):
+        for n in range(QUERIES_IN_FLIGHT + 2):
             tasks.create_task(embedder.embed_query(f"query {n}"))
-        await fake.wait_until(lambda counts: counts.in_flight == 2)
+        await fake.wait_until(lambda counts: counts.in_flight == 1 + QUERIES_IN_FLIGHT)
         fake.set(hold=False)
-    assert fake.counts.most_in_flight == 2
+    assert fake.counts.most_in_flight == 1 + QUERIES_IN_FLIGHT
     order = ["query" in texts[0] for texts in fake.texts()]
-    assert sum(order) == 6
+    assert sum(order) == QUERIES_IN_FLIGHT + 2
     assert order[-3:] == [False] * 3
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from service.errors import EmbedderUnavailable
 from service.ollama.client import OllamaEmbedder
+from service.ollama.lanes import QUERIES_IN_FLIGHT
 from service.telemetry.stages import stage
 from tests.fake_ollama.clients import opened, quick, started
 from tests.fake_ollama.serve import FakeOllama
@@ -53,25 +54,27 @@ async def leave(*calls: asyncio.Task[list[float]]) -> None:
 
 
 async def test_a_request_in_flight_goes_on(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
-    """The server does not see its client leave, and the next query waits for its turn behind the late one."""
+    """The server does not see its client leave, and the next query is served after the late one."""
     await leave(await asked(embedder, fake, "late"))
     following = asyncio.create_task(embedder.embed_query("following"))
     fake.set(permits=1)  # the late one ends
     await fake.wait_until(lambda counts: counts.embed_requests == 2)
     fake.set(hold=False)
     assert len(await following) == 32
-    assert (fake.counts.disconnects, fake.counts.most_in_flight) == (0, 1)
+    assert fake.counts.disconnects == 0
+    assert fake.texts() == [("search_query: late",), ("search_query: following",)]
 
 
 async def test_a_query_that_waits_just_goes(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
-    """Who leaves the line is not sent; the others keep their order of arrival."""
-    first = await asked(embedder, fake, "query 0")
-    waiting = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(1, 5)]
-    await asyncio.sleep(0)
-    await leave(waiting.pop(1))
+    """Who leaves the line is not sent; the others are."""
+    fake.set(hold=True)
+    calls = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(QUERIES_IN_FLIGHT + 3)]
+    await fake.wait_until(lambda counts: counts.in_flight == QUERIES_IN_FLIGHT)
+    await leave(calls.pop(QUERIES_IN_FLIGHT + 1))
     fake.set(hold=False)
-    assert [len(vector) for vector in await asyncio.gather(first, *waiting)] == [32] * 4
-    assert fake.texts() == [(f"search_query: query {n}",) for n in (0, 1, 3, 4)]
+    assert [len(vector) for vector in await asyncio.gather(*calls)] == [32] * (QUERIES_IN_FLIGHT + 2)
+    sent = [f"search_query: query {n}" for n in (QUERIES_IN_FLIGHT, QUERIES_IN_FLIGHT + 2)]
+    assert sorted(text for (text,) in fake.texts()[QUERIES_IN_FLIGHT:]) == sent
 
 
 async def test_a_model_is_loaded_although_nobody_waits(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
