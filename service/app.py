@@ -1,7 +1,6 @@
 """The composition root: the only module that knows everyone, and wires them together."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,15 +23,15 @@ from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.model import Generation
-from service.embedding.worker import Worker
+from service.embedding.worker import Worker, application_name
 from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.health.model import Part
-from service.http.admission import Admission, WorkClass
+from service.http.admission import Admission
 from service.http.decoding import MAX_BATCH_BYTES, MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
-from service.http.limit import Size
+from service.http.limit import Size, WorkClass
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
 from service.http.problem import EXCEPTION_HANDLERS, send_problem
@@ -200,8 +199,8 @@ def limit_concurrency(app: App, most: int, telemetry: Telemetry) -> None:
     app.admission = Admission(
         app.serve_admitted,
         classes={
-            "light": WorkClass(size=light, max_body_bytes=MAX_BODY_BYTES),
-            "heavy": WorkClass(size=heavy, max_body_bytes=MAX_BATCH_BYTES),
+            "light": WorkClass(size=light, max_body_bytes=MAX_BODY_BYTES, max_held_bytes=64 * MAX_BODY_BYTES),
+            "heavy": WorkClass(size=heavy, max_body_bytes=MAX_BATCH_BYTES, max_held_bytes=12 * MAX_BATCH_BYTES),
         },
         heavy=[("POST", f"{API}/jobs/batch")],
     )
@@ -230,7 +229,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        application = f"jobsense-worker:{os.getpid()}" if settings.embed_in_serve else "jobsense"
+        application = application_name() if settings.embed_in_serve else "jobsense"
         db = await Database.open(dsn, statement_timeout_s=STATEMENT_TIMEOUT_S, application=application)
         parts = Parts(db, settings)
         wire(app, parts, telemetry)

@@ -12,7 +12,10 @@ Step = Callable[[], Awaitable[float]]
 """One piece of work; answers after how many seconds it wants to be called again (0: at once)."""
 
 BACK_OFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses after failures in a row; each is shortened by up to half, so that processes do not fail in step."""
+"""Pauses after failures in a row; each is shortened by up to half, so that processes do not fail in step.
+
+A wake-up shortens them to the first of these, no further: else a step that fails would run at the rate of wake-ups.
+"""
 END_S = 1.0
 CLEAN_UP_S = 3.5
 """A cancelled step may still give back what it took."""
@@ -25,7 +28,7 @@ class Loop:
         self.name = name
         self._step = step
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,7 +41,7 @@ class Loop:
 
     async def stop(self, *, timeout_s: float = END_S, clean_up_s: float = CLEAN_UP_S) -> None:
         """Let the running step end for `timeout_s` at most, then cancel it, and `clean_up_s` later leave it alone."""
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
         if self._task is None:
             return
@@ -51,7 +54,7 @@ class Loop:
 
     async def _run(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stop.is_set():
             self._wake.clear()
             try:
                 wait_s = await self._step()
@@ -62,14 +65,18 @@ class Loop:
                 log.warning(
                     "loop.failed", loop=self.name, error=repr(error), wait_s=round(wait_s, 3), exc_info=failures == 1
                 )
-            await self._idle(wait_s)
+            firm_s = min(wait_s, BACK_OFF_S[0]) if failures else 0.0
+            await _wait(self._stop, firm_s)
+            await _wait(self._wake, wait_s - firm_s)
 
-    async def _idle(self, wait_s: float) -> None:
-        if wait_s <= 0 or self._stopping:
-            await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+
+async def _wait(event: asyncio.Event, wait_s: float) -> None:
+    """Let others run, and wait for the event, so long at most."""
+    if wait_s <= 0:
+        await asyncio.sleep(0)
+        return
+    try:
+        async with asyncio.timeout(wait_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,12 +1,11 @@
 """Runs the application under uvicorn: listens, finds or starts the database, brings up the schema, serves, drains."""
 
 import asyncio
-import errno
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,12 +14,12 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from service.app import App, build_version, create_app, prepare_schema
-from service.config import Settings, variable
-from service.errors import OperatorError, TryLater
+from service.config import Settings
+from service.errors import DatabaseUnavailable, OperatorError, TryLater
 from service.health.domain import Health
 from service.http.problem import send_problem
-from service.stopping import Stop
-from service.supervisor import CHILD_STOP_S, COULD_NOT_START, supervise, when_orphaned
+from service.stopping import Stop, current_stop
+from service.supervisor import CHILD_STOP_S, COULD_NOT_START, base_url, listening, supervise, when_orphaned
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.logs import get_logger
 from service.telemetry.sampling import read_otel
@@ -38,9 +37,8 @@ TRACES_S, LEAVE_S = 1.2, 1.2
 LONGEST_LEAVE_S = 30.0
 """What the latter gets when no signal presses."""
 KEEP_ALIVE_S = 75
-_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-Ready = Callable[[str, Health], Awaitable[None]]
+Ready = Callable[[str, Health], Coroutine[Any, Any, None]]
 """Called with the address once requests are answered there, and with what knows how the parts of the service are."""
 
 loop_factory = auto_loop_factory
@@ -63,7 +61,7 @@ async def database(settings: Settings, stop: Stop | None = None) -> AsyncIterato
     finally:
         keeping.cancel()
         await asyncio.wait({keeping})
-        await server.stop(within_s=(stop or Stop()).left_s(LONGEST_LEAVE_S))
+        await server.stop(within_s=(stop or current_stop()).left_s(LONGEST_LEAVE_S))
 
 
 def telemetry_of(settings: Settings, *, log_stream: Any = None) -> Telemetry:
@@ -75,61 +73,6 @@ def telemetry_of(settings: Settings, *, log_stream: Any = None) -> Telemetry:
         log_level=settings.log_level,
         log_stream=log_stream,
     )
-
-
-@contextmanager
-def listening(settings: Settings) -> Iterator[list[socket.socket]]:
-    """Sockets on every address of HOST; raises OperatorError where that fails.
-
-    They are bound before anything else is done, so that a port in use is told at once. uvicorn's own way leaves the
-    protocol open, and the event loop turns off Nagle's algorithm (40 ms on small answers) on TCP only.
-    """
-    with ExitStack() as opened:
-        sockets: list[socket.socket] = []
-        port, missing = settings.port, None
-        for family, kind, protocol, _, address in _addresses(settings):
-            try:
-                made = opened.enter_context(socket.socket(family, kind, protocol))
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                made.bind((address[0], port, *address[2:]))
-            except OSError as error:
-                if error.errno not in _NO_SUCH_ADDRESS:
-                    raise _cannot_listen(settings, error) from error
-                missing = error  # as `localhost` names ::1 on a machine without IPv6
-            else:
-                port = made.getsockname()[1]
-                sockets.append(made)
-        if missing is not None and not sockets:
-            raise _cannot_listen(settings, missing)
-        yield sockets
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> OperatorError:
-    return OperatorError(
-        f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0).lower()}; set "
-        f"{variable('host')} and {variable('port')} to an address of this machine and a free port"
-    )
-
-
-def _addresses(settings: Settings) -> list[Any]:
-    try:
-        found = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )
-    except socket.gaierror as error:
-        raise OperatorError(
-            f"{variable('host')}={settings.host!r} is no address or known host: {error.strerror}"
-        ) from None
-    return list(dict.fromkeys(found))
-
-
-def base_url(settings: Settings, sockets: Sequence[socket.socket]) -> str:
-    """Where a caller on this machine finds the service; the port is the one that was really taken."""
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{anywhere.get(settings.host, host)}:{sockets[0].getsockname()[1]}"
 
 
 async def serve(settings: Settings, stop: Stop) -> None:
@@ -170,10 +113,28 @@ async def serve_on(
         await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if ready is not None and not serving.done() and not stop.asked.is_set():
-            await ready(base_url(settings, sockets), app.state["health"])
+            await _tell(ready(base_url(settings, sockets), app.state["health"]), server, serving, stop)
         await serving
     finally:
         await telemetry.end_traces(timeout_s=stop.left_s(TRACES_S, keep_s=LEAVE_S))
+
+
+async def _tell(ready: Coroutine[Any, Any, None], server: "_Server", serving: asyncio.Task[None], stop: Stop) -> None:
+    """Say that requests are answered, unless the stop comes first; when that fails, the server is ended in order."""
+    telling = asyncio.create_task(ready, name="ready")
+
+    def end() -> None:
+        telling.cancel()
+        server.ask_to_stop()
+
+    stop.on_ask(end, server.give_up)
+    await asyncio.wait({telling, serving}, return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    await asyncio.wait({telling})
+    if not telling.cancelled() and (error := telling.exception()) is not None:
+        server.ask_to_stop()
+        await serving
+        raise error
 
 
 class _Requests:
@@ -184,11 +145,16 @@ class _Requests:
         self.turns_away = app.turns_away
         self._limits: set[asyncio.Timeout] = set()
         self._given_up = False
+        self.lifespan_fault: Exception | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            except Exception as error:
+                self.lifespan_fault = error
+                raise
             return
         limit = asyncio.timeout(0 if self._given_up else None)
 
@@ -229,7 +195,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then tell; raises OperatorError where uvicorn would end the process."""
+        """Listen, then tell; raises OperatorError or DatabaseUnavailable where uvicorn would end the process."""
         self._starting = asyncio.create_task(self._start(sockets))
         await asyncio.wait({self._starting})
         if not self._starting.cancelled():  # told to stop: a database that hangs is not waited for
@@ -239,6 +205,8 @@ class _Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except SystemExit:
+            if (away := _database_fault(self._requests.lifespan_fault)) is not None:
+                raise away from None
             raise OperatorError("the service could not start; the log says why") from None
         if self.started:
             self.up.set()
@@ -260,6 +228,13 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
+def _database_fault(error: BaseException | None) -> DatabaseUnavailable | None:
+    """The first one among what a lifespan ended with."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for one in error.exceptions if (found := _database_fault(one)) is not None), None)
+    return error if isinstance(error, DatabaseUnavailable) else None
+
+
 def _config(settings: Settings, asgi: Any) -> uvicorn.Config:
     return uvicorn.Config(
         asgi,
@@ -279,21 +254,28 @@ def _config(settings: Settings, asgi: Any) -> uvicorn.Config:
     )
 
 
-def _serve_as_child(settings: Settings, sockets: Sequence[socket.socket]) -> None:
-    """One of several processes; each opens its own pool."""
+def _serve_as_child(settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object]) -> None:
+    """One of several processes; each opens its own pool, and tells once it serves."""
     stop = Stop(within_s=CHILD_STOP_S)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            runner.run(_serve_until_orphaned(settings, sockets, stop))
+            runner.run(_serve_until_orphaned(settings, sockets, served, stop))
         except OperatorError:
             sys.exit(COULD_NOT_START)
+        except DatabaseUnavailable:
+            sys.exit(1)  # the log has it; the next try may find it back
 
 
-async def _serve_until_orphaned(settings: Settings, sockets: Sequence[socket.socket], stop: Stop) -> None:
+async def _serve_until_orphaned(
+    settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object], stop: Stop
+) -> None:
+    async def tell(_address: str, _health: Health) -> None:
+        served()
+
     stop.listen()
     when_orphaned(stop.ask)
     telemetry = telemetry_of(settings)
     try:
-        await serve_on(settings, telemetry, settings.database_url or "", sockets, stop=stop)
+        await serve_on(settings, telemetry, settings.database_url or "", sockets, stop=stop, ready=tell)
     finally:
         await telemetry.stop(timeout_s=stop.left_s(TRACES_S))

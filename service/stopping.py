@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_S = 9.0
@@ -17,24 +18,27 @@ CUT_S = 0.6
 """How long after its deadline a process that still runs is cut: the state on disk is then as after SIGKILL."""
 
 
-def _cut() -> None:
-    os._exit(0)
-
-
 class Stop:
-    """The stop of one process: when it was asked for, and how long each part may still take."""
+    """The stop of one process: when it was asked for, and how long each part may still take.
 
-    def __init__(self, *, within_s: float = STOP_S, cut: Callable[[], None] = _cut) -> None:
+    A process that hangs ends with `exit_code`: 0 where being stopped is no failure, as with a service.
+    """
+
+    def __init__(
+        self, *, within_s: float = STOP_S, exit_code: int = 0, cut: Callable[[int], object] | None = None
+    ) -> None:
         self.asked = asyncio.Event()
         self._within_s = within_s
+        self._exit_code = exit_code
         self._deadline = math.inf
-        self._cut = cut
+        self._cut = cut or os._exit
         self._alarm: threading.Timer | None = None
         self._act: Callable[[], object] = _nothing
         self._hurry: Callable[[], object] = _nothing
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT from now on, in the running event loop."""
+        """Take SIGTERM and SIGINT from now on, in the running event loop; what begins after it finds this stop."""
+        _listening.set(self)
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self.ask)
 
@@ -67,9 +71,17 @@ class Stop:
     def _set_alarm(self) -> None:
         """A thread's timer, since what hangs may be the event loop itself, or a thread that the interpreter awaits."""
         self.close()
-        self._alarm = threading.Timer(self.left_s(self._within_s) + CUT_S, self._cut)
+        self._alarm = threading.Timer(self.left_s(self._within_s) + CUT_S, self._cut, [self._exit_code])
         self._alarm.daemon = True
         self._alarm.start()
+
+
+_listening: ContextVar[Stop | None] = ContextVar("stop", default=None)
+
+
+def current_stop() -> Stop:
+    """The stop that this process listens for, else one that nobody asks for."""
+    return _listening.get() or Stop()
 
 
 def _nothing() -> None:

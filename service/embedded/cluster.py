@@ -1,10 +1,10 @@
-"""One Postgres cluster in DATA_DIR: making it, starting its server, joining, leaving; how is told in `embedded_locks`.
+"""One Postgres cluster in DATA_DIR: making it, starting its server, joining, leaving; how is told in `locks`.
 
     DATA_DIR/postgres-18/           the cluster, mode 0700: data, jobsense.conf, log/, the socket if its path is short
     DATA_DIR/postgres-18.locks/     who uses it
     DATA_DIR/postgres-18.new-*/     a cluster being made; renamed when complete, removed by the next one who makes one
 
-Everything here blocks; `embedded.EmbeddedPostgres` is the asynchronous face.
+Everything here blocks; `server.EmbeddedPostgres` is the asynchronous face.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import structlog
 
-from service.embedded import tuning as embedded_tuning
+from service.embedded import tuning
 from service.embedded.locks import POLL_S, Locks
 from service.embedded.program import OWN_SERVER, Call, Programs, choose_account, explain
-from service.embedded.socket import SOCKET, find_socket_dir, make_socket_dir, read_pid_file
+from service.embedded.socket import SOCKET, find_socket_dir, make_socket_dir
 from service.errors import EmbeddedError
 
 log = structlog.get_logger(__name__)
@@ -32,9 +32,9 @@ DATABASE = "jobsense"
 FIRST_WITH_BUILTIN_LOCALES = 17
 START_TIMEOUT_S = 300.0  # recovery after a crash may replay max_wal_size of log
 STOP_TIMEOUT_S = 30.0
-ROOM_NEEDED = 150 * embedded_tuning.MIB  # a new cluster takes 40 MB, its first log segments as much again
+ROOM_NEEDED = 150 * tuning.MIB  # a new cluster takes 40 MB, its first log segments as much again
 OLD_LOG_S = 7 * 24 * 3600
-LARGE_LOG = 16 * embedded_tuning.MIB
+LARGE_LOG = 16 * tuning.MIB
 
 
 class Cluster:
@@ -93,10 +93,7 @@ class Cluster:
 
     def lives(self) -> bool:
         """Whether a server runs, be it only starting, recovering or stopping."""
-        if self._locks is None:
-            return False
-        with self._locks.server() as server:
-            return server is None
+        return self._locks is not None and self._locks.server_lives()
 
     def leave(self, within_s: float = STOP_TIMEOUT_S) -> bool:
         """Give the server up; whoever is the last one stops it. Tells whether it was stopped here.
@@ -149,7 +146,7 @@ class Cluster:
         """Make the cluster beside its place and rename it, so that a half-made one never stands there."""
         if shutil.disk_usage(self.home).free < ROOM_NEEDED:
             raise EmbeddedError(
-                f"{self.home} has less than {ROOM_NEEDED // embedded_tuning.MIB} MB free, too little for a database. "
+                f"{self.home} has less than {ROOM_NEEDED // tuning.MIB} MB free, too little for a database. "
                 f"Free some disk space, set JOBSENSE_DATA_DIR to another disk, or {OWN_SERVER}."
             )
         # The name is new each time: an initdb that outlived its killed parent may still write to an older one.
@@ -240,8 +237,7 @@ class Cluster:
 
     def _discard_old_logs(self) -> None:
         for log in (self.path / "log").glob("*.log"):
-            state = log.stat()
-            if state.st_size > LARGE_LOG or time.time() - state.st_mtime > OLD_LOG_S:
+            if (state := log.stat()).st_size > LARGE_LOG or time.time() - state.st_mtime > OLD_LOG_S:
                 log.unlink()
 
     def _log_sizes(self) -> dict[Path, int]:
@@ -255,8 +251,8 @@ class Cluster:
 
     def _write_settings(self, socket_dir: Path) -> None:
         lz4 = "--with-lz4" in self._programs.run("pg_config", "--configure")
-        machine = embedded_tuning.measure_machine(lz4=lz4, memory=self._memory)
-        text = embedded_tuning.render(embedded_tuning.settings(machine, socket_dir))
+        machine = tuning.measure_machine(lz4=lz4, memory=self._memory)
+        text = tuning.render(tuning.settings(machine, socket_dir))
         file, name = tempfile.mkstemp(dir=self.path)
         with os.fdopen(file, "w") as out:
             self._programs.hand_over(file)
@@ -264,16 +260,23 @@ class Cluster:
         Path(name).rename(self.path / "jobsense.conf")
 
     def _stop(self, locks: Locks, within_s: float) -> bool:
-        with locks.server() as server:
-            if server is not None or not read_pid_file(self.path):
-                return False  # no server of ours lives, and the number in a stale pid file may be anybody's
-            socket_dir = find_socket_dir(self.path)
-            words = ["pg_ctl", "stop", "--mode=fast", "--silent", f"--timeout={max(1, int(within_s))}"]
-            self._programs.run(*words, call=self._call(within_s))
-        if socket_dir not in (self.path, None):
-            with contextlib.suppress(OSError):
-                socket_dir.rmdir()
-        return True
+        deadline = time.monotonic() + within_s
+        # Again and again: a server whose pg_ctl was killed has no pid file at first, or still that of a dead one.
+        while locks.server_lives():  # else the number in the file may be anybody's
+            socket_dir, left_s = find_socket_dir(self.path), deadline - time.monotonic()
+            words = ["pg_ctl", "stop", "--mode=fast", "--silent", f"--timeout={max(1, int(left_s))}"]
+            try:
+                self._programs.run(*words, call=self._call(max(left_s, 0)))
+            except EmbeddedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+            else:
+                with contextlib.suppress(OSError):
+                    if socket_dir not in (self.path, None):
+                        socket_dir.rmdir()
+                return True
+        return False
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database unless it is there, as a copy of `template` (which nobody may be using) if one is given."""

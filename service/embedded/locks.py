@@ -79,6 +79,11 @@ class Locks:
         finally:
             os.close(file)
 
+    def server_lives(self) -> bool:
+        """Whether there is a server, be it one that has only been forked and has no pid file yet."""
+        with self.server() as file:
+            return file is None
+
 
 def _alone(file: int) -> bool:
     try:

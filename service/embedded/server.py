@@ -1,12 +1,13 @@
 """The embedded default: a private Postgres with pgvector under DATA_DIR, shared by all processes that use the folder.
 
 Only the programs of the `embedded` extra are used, not its Python code. How processes share the server is told in
-`embedded_cluster`, what it is told about the machine in `embedded_tuning`, as whom it runs in `embedded_program`.
+`cluster`, what it is told about the machine in `tuning`, as whom it runs in `program`.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,6 +21,7 @@ from service.errors import EmbeddedError
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 1.0
+LONGEST_PAUSE_S = 30.0
 GIVE_UP_S = 4.0
 """A start that is cancelled is left within this time."""
 
@@ -56,7 +58,8 @@ class EmbeddedPostgres:
                 self._cluster.enter, if_cancelled=lambda: self._cluster.abandon(GIVE_UP_S)
             )
         except asyncio.CancelledError:
-            await _to_completion(lambda: self._cluster.leave(GIVE_UP_S))
+            with suppress(Exception):  # which would take the place of the cancellation, and `keep_up` would go on
+                await _to_completion(lambda: self._cluster.leave(GIVE_UP_S))
             raise
         seconds = round(time.perf_counter() - began, 3)
         log.info("embedded.ready", how=how, data_dir=str(self._cluster.path), duration_s=seconds)
@@ -64,15 +67,18 @@ class EmbeddedPostgres:
 
     async def keep_up(self) -> None:
         """Start the server again whenever it has died, until cancelled; what was committed is there again."""
+        pause_s = LOOK_EVERY_S
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
             try:
-                if await _to_completion(self._cluster.lives):
-                    continue
-                log.warning("embedded.died", data_dir=str(self._cluster.path))
-                await self.start()
-            except (EmbeddedError, OSError) as error:
-                log.warning("embedded.not_started", reason=str(error))
+                if not await _to_completion(self._cluster.lives):
+                    log.warning("embedded.died", data_dir=str(self._cluster.path))
+                    await self.start()
+                pause_s = LOOK_EVERY_S
+            except Exception as error:  # nobody else would start it, whatever went wrong
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                expected = isinstance(error, (EmbeddedError, OSError))
+                log.warning("embedded.not_started", reason=str(error), wait_s=pause_s, exc_info=not expected)
 
     async def stop(self, *, within_s: float = STOP_TIMEOUT_S) -> None:
         """Leave the server; the last process to leave stops it, after open transactions are rolled back.

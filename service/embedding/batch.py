@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from service.db import Connection, Database, half_vector
 from service.embedder import Embedder, PartlyEmbedded, Vector
 from service.embedding import queries
 from service.embedding.model import ClaimedTask, Generation, Outcome, Passage
-from service.embedding.passages import coverage, split
+from service.embedding.passages import coverage, split_all
 from service.errors import EmbedderUnavailable, JobSenseError, TextRefused, TryLater
 from service.telemetry.logs import get_logger
 from service.telemetry.stages import current_trace_id, observe_searchable, stage
@@ -73,26 +73,28 @@ class Batch:
             # A text changed meanwhile; whoever changed it wrote a task anew, unless it changed back.
             await self._retry(wait_s=0, reason=None)
 
-    async def give_back(self, error: BaseException) -> None:
+    async def give_back(self, error: BaseException, *, works: bool) -> None:
         """Return what is still under the lease: at once when this process stops, else later and with the reason.
 
-        A fault of ours beside a single task is that text's own: no other was there to bring it about.
+        A fault of ours beside a single task is that text's own if all `works` otherwise: no other was there to bring it
+        about, and it is not one that befalls everybody, as lack of memory or of a table does.
         """
         if not isinstance(error, Exception):
             self.outcome.retried += await self._retry(wait_s=0, reason=None)
-        elif len(self._tasks) == 1 and not isinstance(error, JobSenseError):
-            await self._strike(dict.fromkeys(self._tasks, f"{WORKER_FAULT}: {type(error).__name__}"))
+        elif len(self._tasks) == 1 and is_ours(error):
+            if works:
+                await self._strike(dict.fromkeys(self._tasks, f"{WORKER_FAULT}: {type(error).__name__}"))
+            else:
+                self.outcome.retried += await self._retry(wait_s=RETRY_S[-1], reason=WORKER_FAULT)
         else:
             wait_s = _pause_s(min((task.attempts for task in self._tasks.values()), default=1))
             self.outcome.retried += await self._retry(wait_s=wait_s, reason=_reason(error))
 
     async def _retry(self, *, wait_s: float, reason: str | None) -> int:
-        due_at = datetime.now(UTC) + timedelta(seconds=wait_s)
-        return len(await queries.retry_tasks(self._db, lease=self.lease, due_at=due_at, reason=reason))
+        return len(await queries.retry_tasks(self._db, lease=self.lease, wait_s=wait_s, reason=reason))
 
     async def _strike(self, blamed: Mapping[int, str]) -> None:
         """Note that the texts of these postings are likely at fault, and why; the last strike sets them aside."""
-        now = datetime.now(UTC)
         strikes = {job_id: self._tasks[job_id].strikes + 1 for job_id in blamed}
         reasons = {
             job_id: f"given up after {strikes[job_id]} attempts: {why}" if strikes[job_id] >= MOST_STRIKES else why
@@ -103,9 +105,8 @@ class Batch:
             lease=self.lease,
             job_ids=list(blamed),
             reasons=list(reasons.values()),
-            due_at=[now + timedelta(seconds=_pause_s(count)) for count in strikes.values()],
+            waits_s=[_pause_s(count) for count in strikes.values()],
             most_strikes=MOST_STRIKES,
-            now=now,
         )
         for job_id in struck:
             given_up = strikes[job_id] >= MOST_STRIKES
@@ -114,7 +115,7 @@ class Batch:
             log.warning("embed.failed" if given_up else "embed.suspect", job_id=job_id, reason=reasons[job_id])
 
     async def _embed(self, tasks: Sequence[ClaimedTask]) -> None:
-        passages, refused = await asyncio.to_thread(_split_all, tasks, self._generation, self._embedder)
+        passages, refused = await asyncio.to_thread(split_all, tasks, self._generation, self._embedder)
         texts = list(dict.fromkeys(passage.text for made in passages.values() for passage in made))
         vectors, failure = await self._call(texts) if texts else ({}, None)
         done, good = [], dict[str, Vector]()
@@ -139,7 +140,10 @@ class Batch:
             raise failure
 
     async def _call(self, texts: list[str]) -> tuple[Mapping[str, Vector | TextRefused], EmbedderUnavailable | None]:
-        """What came of each text, and the failure that kept the others from it."""
+        """What came of each text, and the failure that kept the others from it.
+
+        Raises EmbedderUnavailable when nothing came of any, or when whose vectors they are cannot be told.
+        """
         self.outcome.texts = len(texts)
         failure: EmbedderUnavailable | None = None
         asked = time.perf_counter()
@@ -157,21 +161,14 @@ class Batch:
         except PartlyEmbedded as partly:
             failure = partly
             vectors = {texts[place]: outcome for place, outcome in partly.finished.items()}
-        try:
-            await self._require_unchanged(self._embedder)
-        except EmbedderUnavailable as unknown:
-            if failure is None or unknown.reason == "model_differs":
-                raise
+        # Without an answer nothing is kept, however much is finished: it may be another model that went away.
+        await self._require_unchanged(self._embedder)
         self.embedded_bytes = sum(len(text.encode()) for text in vectors)
         return vectors, failure
 
     async def _discard(self, refused: Mapping[int, str]) -> None:
         discarded = await queries.discard_tasks(
-            self._db,
-            lease=self.lease,
-            job_ids=list(refused),
-            reasons=list(refused.values()),
-            now=datetime.now(UTC),
+            self._db, lease=self.lease, job_ids=list(refused), reasons=list(refused.values())
         )
         for job_id in discarded:
             log.warning("embed.failed", job_id=job_id, reason=refused[job_id])
@@ -255,6 +252,11 @@ class Batch:
         )
 
 
+def is_ours(error: BaseException) -> bool:
+    """Whether nobody foresaw it: neither an outage nor a stop."""
+    return isinstance(error, Exception) and not isinstance(error, JobSenseError)
+
+
 def _pause_s(times: int) -> float:
     """How long to wait after something failed so many times."""
     return RETRY_S[min(times, len(RETRY_S)) - 1]
@@ -283,18 +285,3 @@ def _observe(tasks: Sequence[ClaimedTask]) -> None:
     now = datetime.now(UTC)
     for task in tasks:
         observe_searchable(max(0.0, (now - task.created_at).total_seconds()))
-
-
-def _split_all(
-    tasks: Sequence[ClaimedTask], generation: Generation, embedder: Embedder
-) -> tuple[dict[int, list[Passage]], dict[int, str]]:
-    """The passages of each posting, and why there are none."""
-    passages, refused = dict[int, list[Passage]](), dict[int, str]()
-    for task in tasks:
-        try:
-            passages[task.job_id] = split(
-                task.title, task.company, task.location, task.body, generation=generation, tokenizer=embedder
-            )
-        except TextRefused as refusal:
-            refused[task.job_id] = refusal.detail
-    return passages, refused

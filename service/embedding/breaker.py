@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from service.errors import EmbedderUnavailable
+
 State = Literal["closed", "half_open", "open"]
 STATES: tuple[State, ...] = ("closed", "half_open", "open")
 """In the order of their numbers in the metric `jobsense_breaker_state`."""
@@ -22,7 +24,7 @@ SLOW_S = 0.5
 class Breaker:
     """Counts failures of queries in a row; closed lets them through, open and half open (a probe is out) do not.
 
-    Knows neither the embedder nor the event loop. `clock` gives seconds that never go back; `draw` a number between
+    Knows nothing of the event loop. `clock` gives seconds that never go back; `draw` a number between
     two, for the pauses. Source: M. Nygard, "Release It!", Circuit Breaker.
     """
 
@@ -76,7 +78,7 @@ class Breaker:
             self._state = "half_open"
         try:
             yield
-        except Exception:
+        except EmbedderUnavailable:  # what another part of the process fails by says nothing of the embedder
             self._slow_probes = self._slow_probes + 1 if self._clock() - began >= SLOW_S else 0
             raise
         finally:

@@ -75,7 +75,7 @@ class LiveEmbedder:
         self._line = QueryLine()
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
-        self._read_at = self._checked_at = self._quiet_from = 0.0
+        self._read_at = self._checked_at = self._answered_at = self._quiet_from = 0.0
         self._connecting = asyncio.Lock()
         self._absence: Absence | None = Absence("starting", datetime.now(UTC), "the embedder has not been started yet")
 
@@ -115,8 +115,11 @@ class LiveEmbedder:
                 with self.breaker.probing():
                     await self._connect()
         except EmbedderUnavailable as error:
-            self.note_absence(error)
+            if error.reason != "overloaded":
+                self.note_absence(error)
             return MOST_PAUSE_S if error.reason in COSTLY_TO_ASK else self.breaker.pause_s()
+        except DatabaseUnavailable:
+            pass  # not the embedder's failure: no reason to look for it less often
         return RECONNECT_S
 
     async def ready(self) -> tuple[Embedder, Generation]:
@@ -137,8 +140,8 @@ class LiveEmbedder:
         """Embed a search text within the deadline; raises EmbedderUnavailable, DatabaseUnavailable or TextRefused.
 
         What the request has waited before, for a place among the others, is part of the deadline.
-        One that is longer than the model takes is embedded in pieces, and searched by the direction of their sum.
-        Too many queries at once (reason `overloaded`) are no outage: that counts neither here nor for the breaker.
+        Too many queries at once (reason `overloaded`) are no outage: that counts neither here nor for the breaker. One
+        that is late although others were answered while it waited is late because of them, and so counted alike.
         """
         if self.breaker.state != "closed":
             raise self._absent("closed")
@@ -193,7 +196,7 @@ class LiveEmbedder:
 
     async def _embed(self, text: str, within_s: float) -> QueryVector:
         """Embed a query, or a probe, and note what came of it; too little time is not the embedder's failure."""
-        ends = _now() + within_s
+        began = _now()
         try:
             embedder, generation = await self.ready()
         except EmbedderUnavailable as error:
@@ -202,8 +205,10 @@ class LiveEmbedder:
         if (lane := self._lane()) is not None:
             lane.note_query()
         try:
-            vector = await embed_text(embedder, generation, text, timeout_s=ends - _now())
+            vector = await embed_text(embedder, generation, text, timeout_s=began + within_s - _now())
         except EmbedderUnavailable as error:
+            if error.reason == "timeout" and self._answered_at > began:
+                raise EmbedderUnavailable(error.detail, reason="overloaded", retry_after_s=RETRY_AFTER_S) from error
             if error.reason != "timeout" or within_s >= self._deadline_s / 2:
                 self._note_failure(error)
             raise
@@ -282,6 +287,7 @@ class LiveEmbedder:
             log.warning("breaker.changed", state="open", reason=error.reason)
 
     def _note_presence(self) -> None:
+        self._answered_at = _now()
         if self.breaker.succeed():
             self._line.forget()
             log.info("breaker.changed", state="closed")

@@ -20,6 +20,9 @@ from uuid import uuid4
 from service.db import Database
 from service.embedding import queries
 from service.errors import DatabaseUnavailable
+from service.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -48,6 +51,7 @@ class Lane:
         self._announced_at = self._busy_until = float("-inf")
         self._announcing: asyncio.Task[None] | None = None
         self._worked_s = 0.0
+        self._failing = False
 
     def note_query(self) -> None:
         """Tell other processes that there are queries: in the background, at most once a second."""
@@ -129,12 +133,19 @@ class Lane:
             await asyncio.sleep(FAIR_PAUSE_S)
 
     async def _ask(self, statement: Callable[..., Awaitable[Result]], **given: Any) -> Result | None:
-        """What the database says; None when it does not."""
+        """What the database says; None when it does not, or is asked wrongly, which is told once."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await statement(self._db, **given)
+                answer = await statement(self._db, **given)
         except (DatabaseUnavailable, TimeoutError):
             return None
+        except Exception as error:
+            if not self._failing:
+                log.warning("lane.failed", error=repr(error), exc_info=True)
+            self._failing = True
+            return None
+        self._failing = False
+        return answer
 
 
 class Lanes:

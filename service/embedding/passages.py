@@ -5,7 +5,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from service.embedding.model import Generation, Passage
+from service.embedding.model import ClaimedTask, Generation, Passage
+from service.errors import TextRefused
 
 LEAD_SHARE = 0.5
 """The most of a passage that its lead may take; a longer one is shortened, or it would leave no room for the text."""
@@ -62,6 +63,21 @@ def split(
         return _Splitter(lead + "\n", body or "", 0, generation, tokenizer).passages()
     shortened = _shorten(lead, most, tokenizer) + "\n"
     return _Splitter(shortened, whole, len(whole) - len(body or ""), generation, tokenizer).passages()
+
+
+def split_all(
+    tasks: Sequence[ClaimedTask], generation: Generation, tokenizer: Tokenizer
+) -> tuple[dict[int, list[Passage]], dict[int, str]]:
+    """The passages of each posting; and why there are none, for those whose text the tokenizer refuses."""
+    passages, refused = dict[int, list[Passage]](), dict[int, str]()
+    for task in tasks:
+        try:
+            passages[task.job_id] = split(
+                task.title, task.company, task.location, task.body, generation=generation, tokenizer=tokenizer
+            )
+        except TextRefused as refusal:
+            refused[task.job_id] = refusal.detail
+    return passages, refused
 
 
 def split_query(text: str, *, generation: Generation, tokenizer: Tokenizer) -> list[str]:

@@ -14,14 +14,14 @@ PATIENCE_S = 610.0
 
 @statement
 async def claim_tasks(
-    db: Db, *, generation: int, lease: UUID, now: datetime, leased_until: datetime, most: int, most_bytes: int
+    db: Db, *, generation: int, lease: UUID, lease_s: float, most: int, most_bytes: int
 ) -> list[ClaimedTask]:
     """Take due tasks under a lease, oldest first: at most so many, and no more once they hold so much text."""
 
 
 @statement
-async def renew_lease(db: Db, *, lease: UUID, leased_until: datetime) -> None:
-    """Keep the tasks of a claim for longer."""
+async def renew_lease(db: Db, *, lease: UUID, lease_s: float) -> None:
+    """Keep the tasks of a claim for so long from now."""
 
 
 @statement
@@ -71,12 +71,12 @@ async def drop_settled(db: Db, *, generation: int, lease: UUID, job_ids: list[in
 
 
 @statement
-async def retry_tasks(db: Db, *, lease: UUID, due_at: datetime, reason: str | None) -> list[int]:
-    """Give back all that is under a lease, to be tried again at a time; without a reason it was no attempt."""
+async def retry_tasks(db: Db, *, lease: UUID, wait_s: float, reason: str | None) -> list[int]:
+    """Give back all that is under a lease, to be tried again after a while; without a reason it was no attempt."""
 
 
 @statement
-async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str], now: datetime) -> list[int]:
+async def discard_tasks(db: Db, *, lease: UUID, job_ids: list[int], reasons: list[str]) -> list[int]:
     """Set tasks aside, each with its reason; the postings of those still under the lease."""
 
 
@@ -87,11 +87,15 @@ async def strike_tasks(
     lease: UUID,
     job_ids: list[int],
     reasons: list[str],
-    due_at: list[datetime],
+    waits_s: list[float],
     most_strikes: int,
-    now: datetime,
 ) -> list[int]:
     """Note a strike against tasks, the last of which sets them aside; the postings of those still under the lease."""
+
+
+@statement
+async def fetch_time(db: Db) -> datetime:
+    """What time it is by the database's clock, by which tasks are due and set aside."""
 
 
 @statement
@@ -100,15 +104,15 @@ async def list_failed_tasks(db: Db, *, count: int) -> list[FailedTask]:
 
 
 @statement
-async def retry_failed_task(db: Db, *, job_id: int, now: datetime) -> int | None:
+async def retry_failed_task(db: Db, *, job_id: int) -> int | None:
     """Put one task that was set aside back into the queue; its posting, None when there is no such task."""
 
 
 @statement
 async def retry_failed_tasks(
-    db: Db, *, now: datetime, after_failed_at: datetime | None, after_job_id: int | None, count: int
+    db: Db, *, until: datetime, after_failed_at: datetime | None, after_job_id: int | None, count: int
 ) -> list[RetriedTask]:
-    """Put the next batch of tasks that were set aside back into the queue, the longest ago first; empty at the end."""
+    """Put the next batch of tasks set aside until then back into the queue, the longest ago first; empty at the end."""
 
 
 @statement

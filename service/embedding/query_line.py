@@ -13,8 +13,8 @@ WEIGHT = 0.2
 class QueryLine:
     """Counts the queries in progress and learns for how long one holds the embedder.
 
-    Behind n others a query waits for n times that mean where they are served one after the other; where several are
-    served together the mean comes out shorter by as much. `clock` gives seconds that never go back.
+    Behind n others a query is served after n + 1 times that mean where they are served one after the other; where
+    several are served together the mean comes out shorter by as much. `clock` gives seconds that never go back.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,15 +24,15 @@ class QueryLine:
 
     @property
     def wait_s(self) -> float:
-        """How long a query that came now would wait for those before it; 0 for the only one."""
-        return self.length * self._mean_s
+        """After how long a query that came now would be served; 0 for the only one, which is let in however long."""
+        return (self.length + 1) * self._mean_s if self.length else 0.0
 
     @contextmanager
     def join(self, within_s: float) -> Iterator[None]:
         """Stand in line; raises EmbedderUnavailable (reason overloaded) at once when it takes longer than that."""
         if within_s <= 0 or self.wait_s > within_s:
             raise EmbedderUnavailable(
-                f"{self.length} queries before this one would take {self.wait_s:.1f} s, and there are "
+                f"{self.length} queries before this one, and it, would take {self.wait_s:.1f} s, and there are "
                 f"{max(0.0, within_s):.1f} s left",
                 reason="overloaded",
             )

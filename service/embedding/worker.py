@@ -1,6 +1,8 @@
 """Brings postings and their vectors together: one step claims tasks, embeds outside any transaction, and stores."""
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +14,7 @@ import msgspec
 from service.db import Database
 from service.embedder import PartlyEmbedded
 from service.embedding import queries
-from service.embedding.batch import RETRY_S, WORKER_FAULT, Batch
+from service.embedding.batch import RETRY_S, WORKER_FAULT, Batch, is_ours
 from service.embedding.domain import LiveEmbedder
 from service.embedding.model import ClaimedTask, Generation, Outcome, TermStatAge
 from service.embedding.pace import Pace
@@ -23,7 +25,7 @@ from service.telemetry.stages import link, observe_backlog, stage, task_record
 
 log = get_logger(__name__)
 
-LEASE_S = 30
+LEASE_S = 30.0
 RENEW_EVERY_S = 10.0
 GIVE_BACK_S = 3.0
 BATCH = 64
@@ -37,6 +39,8 @@ TERM_STAT_RETRY_S = 300.0
 TERM_STAT_TIMEOUT_MS = 600_000
 TERM_STAT_MAX_AGE = timedelta(hours=1)
 TERM_STAT_DRIFT = 0.1
+MOST_HOST = 36
+"""Characters of a host name, the last of which tell replicas apart: the database cuts a name after 63 bytes."""
 
 
 class Worker:
@@ -52,6 +56,8 @@ class Worker:
         self._pace = Pace()
         self.waiting = 0
         self._most = batch
+        self._works = False
+        """Whether a posting has been embedded and stored since the last fault of ours."""
 
     async def run_once(self) -> float:
         """One step, as the loop calls it: again while tasks are found, at once or, beside queries, after a rest.
@@ -93,6 +99,7 @@ class Worker:
             except EmbedderUnavailable as error:
                 if not (isinstance(error, PartlyEmbedded) and (error.finished or error.suspects)):
                     self._live.note_absence(error)
+                    self._most = max(1, self._most // 2)  # it may be a text that ends the whole server
                 await self._give_back(batch, error)
             except BaseException as error:
                 if isinstance(error, DatabaseUnavailable):
@@ -101,6 +108,7 @@ class Worker:
                 raise
             finally:
                 _note(record, batch.outcome)
+        self._works = self._works or batch.outcome.stored > 0
         return batch.outcome
 
     async def _run(self, batch: Batch, generation: Generation) -> None:
@@ -112,14 +120,12 @@ class Worker:
             self._pace.learn(batch.embedded_bytes, time.perf_counter() - started - batch.waited_s)
 
     async def _claim(self, batch: Batch, generation: Generation) -> list[ClaimedTask]:
-        now = datetime.now(UTC)
         with stage("poll_tasks") as polled:
             tasks = await queries.claim_tasks(
                 self._db,
                 generation=generation.id,
                 lease=batch.lease,
-                now=now,
-                leased_until=now + timedelta(seconds=LEASE_S),
+                lease_s=LEASE_S,
                 most=min(self._most, GENTLE) if self._live.queries_about else self._most,
                 most_bytes=self._pace.claim_bytes,
             )
@@ -135,9 +141,8 @@ class Worker:
         async def renew() -> None:
             while True:
                 await asyncio.sleep(self._renew_every_s)
-                until = datetime.now(UTC) + timedelta(seconds=LEASE_S)
                 try:
-                    await queries.renew_lease(self._db, lease=lease, leased_until=until)
+                    await queries.renew_lease(self._db, lease=lease, lease_s=LEASE_S)
                 except DatabaseUnavailable as error:
                     log.warning("embed.lease_not_renewed", reason=error.reason)
                 except Exception:  # a fault of ours; to renew goes on, or the work would be done twice
@@ -152,8 +157,13 @@ class Worker:
 
     async def _give_back(self, batch: Batch, error: BaseException) -> None:
         """Return the tasks, whatever ends this step; what cannot be returned is free again when its lease lapses."""
+        works = self._works
+        if is_ours(error):
+            self._works = False
+            if not works:
+                self._most = 1  # it befalls everything, it seems: no more tasks than needed to see it end
         try:
-            await asyncio.shield(asyncio.wait_for(batch.give_back(error), GIVE_BACK_S))
+            await asyncio.shield(asyncio.wait_for(batch.give_back(error, works=works), GIVE_BACK_S))
         except (DatabaseUnavailable, TimeoutError) as failure:
             log.warning("embed.not_given_back", tasks=batch.outcome.claimed, error=repr(failure))
 
@@ -184,6 +194,12 @@ class Worker:
                 return
             if _has_drifted(await queries.fetch_term_stat_age(connection)):  # or another has just done it
                 await queries.refresh_term_stat(connection, now=datetime.now(UTC))
+
+
+def application_name() -> str:
+    """The name of a process that embeds at the database; two hosts may number theirs alike, as containers do."""
+    host = socket.gethostname().partition(".")[0]
+    return f"jobsense-worker:{host[-MOST_HOST:]}:{os.getpid()}"
 
 
 def _has_drifted(age: TermStatAge) -> bool:

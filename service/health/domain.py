@@ -1,7 +1,8 @@
-"""How the parts of the service are: asked anew at each call, each part by itself, within a short time."""
+"""How the parts of the service are: each asked by itself, within a short time, once for all who ask at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from service.db import Database
 from service.errors import JobSenseError
@@ -9,6 +10,8 @@ from service.health import queries
 from service.health.model import Part, Ready, Report
 
 PROBE_TIMEOUT_S = 2.0
+
+T = TypeVar("T")
 
 Probe = Callable[[], Awaitable[Part]]
 
@@ -20,14 +23,25 @@ class Health:
         self._db = db
         self._version = version
         self._probes = probes
+        self._asked: dict[str, asyncio.Task[Any]] = {}
 
     async def ready(self) -> Ready:
         """Whether requests can be served."""
-        database = await _ask(self._database)
+        database = await self._once("ready", lambda: _ask(self._database))
         return Ready("ready", []) if database.status == "up" else Ready("unavailable", ["database"])
 
     async def report(self) -> Report:
         """Every part, asked at once."""
+        return await self._once("report", self._report)
+
+    async def _once(self, what: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Ask, or share the answer to the same question that still runs, so that many who ask cost no more than one."""
+        running: asyncio.Task[T] | None = self._asked.get(what)
+        if running is None or running.done():
+            running = self._asked[what] = asyncio.create_task(ask())
+        return await asyncio.shield(running)
+
+    async def _report(self) -> Report:
         probes = {"database": self._database, "pool": self._pool, **self._probes}
         async with asyncio.TaskGroup() as group:
             asked = {name: group.create_task(_ask(probe)) for name, probe in probes.items()}

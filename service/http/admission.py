@@ -1,22 +1,26 @@
 """Admits as many requests as can be served well, lets a few wait in line, and turns the others away at once.
 
-It stands around the whole application, so that a request that is turned away costs next to nothing: neither credentials
-nor body are looked at. A place is taken for the time between a body that is complete and an answer that has begun, so
-that neither a slow sender nor a slow reader holds one. The arithmetic is in `limit`; gates are those of one process.
+It stands around the whole application. While a class of requests is overloaded, nothing of one that is turned away is
+looked at. Else the body is read first, before anybody knows who sends it: as far as the application would read it,
+within READ_S, and while all bodies of the class hold no more than their share of memory.
+
+A place is held from when the body is there until the first piece of the answer is: neither a slow sender nor a slow
+reader holds one. Headers go out with that piece, late if it takes long. The arithmetic is in `limit`; gates are those
+of one process.
 """
 
 import asyncio
+import io
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
-from typing import Any
-
-import msgspec
+from typing import Any, Literal, TypeAlias
 
 from service.arrival import note_arrival
-from service.errors import Overloaded
-from service.http.limit import RECOVERY_S, Gate, Reason, Size, Ticket
+from service.errors import Overloaded, UnreadableBody
+from service.http.limit import RECOVERY_S, Gate, Reason, Ticket, WorkClass
 from service.http.problem import send_problem
 from service.telemetry.http import AsgiApp, Message, Receive, Scope, Send
 from service.telemetry.logs import get_logger
@@ -24,23 +28,19 @@ from service.telemetry.stages import count, note_turned_away, observe_admission_
 
 log = get_logger(__name__)
 
-MAX_HELD_BYTES = 256 * 2**20
-"""Bodies that came in pieces and are kept until their request is served, all together."""
+READ_S = 30.0
+"""A body that takes longer is refused, since what came of it fills memory: 16 MiB need 4.5 Mbit/s."""
 _NOTED_S = 0.001
 _BAD_STATUS = 400
-_OPEN = ("/health", "/metrics", "/docs", "/openapi.json")
+_OPEN = frozenset({"/health", "/metrics", "/docs", "/openapi.json"})
+_OPEN_UNDER = ("/health/", "/docs/")
+_SLASHES = re.compile("//+")
 _DETAIL: dict[Reason, str] = {
     "line_full": "More requests wait than can be served in good time",
     "waited_too_long": "No place came free in good time",
     "overloaded": "More requests come in than can be served",
 }
-
-
-class WorkClass(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that share one gate: its size, and the longest body that is read before a place is taken."""
-
-    size: Size
-    max_body_bytes: int
+_Refusal: TypeAlias = Reason | Literal["body_too_slow"]
 
 
 class Admission:
@@ -52,7 +52,6 @@ class Admission:
         self._app = app
         self._heavy = frozenset(heavy)
         self._doors = {name: _Door(name, work) for name, work in classes.items()}
-        self._held_bytes = 0
 
     @property
     def gates(self) -> dict[str, Gate]:
@@ -75,38 +74,32 @@ class Admission:
             return
         note_arrival()
         door = self._door(scope)
-        body = _Body(receive)
+        body = _Body(receive, door)
         try:
-            if not door.gate.turns_away(time.monotonic()):
-                await self._read(body, door.max_body_bytes)
-            if self._held_bytes > MAX_HELD_BYTES:
-                await _refuse(scope, send, door.name, "line_full")
-            else:
+            refusal = None if door.gate.turns_away(time.monotonic()) else await body.read_ahead()
+            if refusal is not None:
+                body.drop()
+                await _refuse(scope, send, door.name, refusal)
+            elif not body.gone:
                 await self._pass(door, body, scope, send)
         finally:
-            self._held_bytes -= body.held_bytes
-
-    async def _read(self, body: "_Body", max_bytes: int) -> None:
-        """Read the body to its end, or as far as the application would; one message costs nothing."""
-        await body.read()
-        while body.more and body.size <= max_bytes and self._held_bytes <= MAX_HELD_BYTES:
-            self._held_bytes += await body.read()
+            body.drop()
 
     async def _pass(self, door: "_Door", body: "_Body", scope: Scope, send: Send) -> None:
         ticket = await door.enter(body)
         if ticket.state == "turned_away":
+            body.drop()
             await _refuse(scope, send, door.name, ticket.reason)
             return
-        passage = _Passage(door, ticket, scope, send)
+        passage = _Passage(door, ticket, body, scope, send)
         try:
             if ticket.state == "served":
                 await self._app(scope, body.receive, passage.send)
-                passage.end(succeeded=True)
         finally:
-            passage.end(succeeded=False)
+            passage.end()
 
     def _door(self, scope: Scope) -> "_Door":
-        return self._doors["heavy" if (scope["method"], scope["path"]) in self._heavy else "light"]
+        return self._doors["heavy" if (scope["method"], _routed(scope["path"])) in self._heavy else "light"]
 
 
 class _Door:
@@ -115,7 +108,8 @@ class _Door:
     def __init__(self, name: str, work: WorkClass) -> None:
         self.name = name
         self.gate = Gate(work.size)
-        self.max_body_bytes = work.max_body_bytes
+        self.work = work
+        self.held_bytes = 0  # of bodies that came in pieces
         self._told = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -129,8 +123,7 @@ class _Door:
         gate = self.gate
         limit, in_service, queued = gate.limit, gate.in_service, gate.waiting
         ticket = gate.enter(time.monotonic())
-        if gate.overloaded and not self._told:
-            self._tell()
+        self._tell()
         if ticket.state == "waiting":
             try:
                 await self._wait(ticket, body)
@@ -167,102 +160,141 @@ class _Door:
     def _expire(self, ticket: Ticket) -> None:
         # The loop's clock is coarser than ours, and may be early.
         self.gate.expire(max(time.monotonic(), ticket.deadline))
-        if self.gate.overloaded and not self._told:
-            self._tell()
+        self._tell()
 
     def _tell(self) -> None:
-        self._told = True
-        log.warning("admission.overloaded", limit=self.gate.limit, **{"class": self.name})
-        self._look_again()
-
-    def _look_again(self) -> None:
-        # In a context of its own: the end of an overload belongs to no request.
-        self._timer = asyncio.get_running_loop().call_later(RECOVERY_S, self._look, context=Context())
+        if self.gate.overloaded and not self._told:
+            self._told = True
+            log.warning("admission.overloaded", limit=self.gate.limit, **{"class": self.name})
+            self._look()
 
     def _look(self) -> None:
         self.gate.expire(time.monotonic())
         if self.gate.overloaded:
-            self._look_again()
+            # In a context of its own: the end of an overload belongs to no request.
+            self._timer = asyncio.get_running_loop().call_later(RECOVERY_S, self._look, context=Context())
         else:
             self._told = False
             log.info("admission.recovered", limit=self.gate.limit, **{"class": self.name})
 
 
 class _Body:
-    """The messages of a request: those read before it is served, then the others."""
+    """The body of a request: what was read of it before it is served, in one piece, then the other messages."""
 
-    def __init__(self, receive: Receive) -> None:
-        self.more = True
-        self.size = 0
-        self.held_bytes = 0
+    def __init__(self, receive: Receive, door: _Door) -> None:
         self._receive = receive
-        self._read: deque[Message] = deque()
+        self._door = door
+        self.gone = False
+        self._more = True
+        self._size = self._held_bytes = 0
+        self._pieces: io.BytesIO | None = None
+        self._ready: deque[Message] = deque()
 
-    async def read(self) -> int:
-        """Read one message ahead; gives the bytes that it brought after the first message, which are to be held."""
-        message = await self._receive()
-        self._read.append(message)
-        self.more = message.get("more_body", False)
-        brought = len(message.get("body", b""))
-        self.size += brought
-        if len(self._read) > 1:
-            self.held_bytes += brought
-            return brought
-        return 0
+    async def read_ahead(self) -> _Refusal | None:
+        """Read to the end, or as far as the application would; a body that came in one message costs nothing."""
+        door, work = self._door, self._door.work
+        try:
+            async with asyncio.timeout(READ_S):
+                while self._more and self._size <= work.max_body_bytes:
+                    if self._held_bytes and door.held_bytes > work.max_held_bytes:
+                        return "line_full"
+                    self._take(await self._receive())
+        except TimeoutError:
+            return "body_too_slow"
+        return None
+
+    def _take(self, message: Message) -> None:
+        self._more = message.get("more_body", False)
+        self.gone = message["type"] == "http.disconnect"
+        if self._pieces is None and not self._more:
+            self._ready.append(message)
+            return
+        if self._pieces is None:
+            self._pieces = io.BytesIO()  # a list of many small pieces would take a hundred times what they bring
+        brought = self._pieces.write(message.get("body", b""))
+        self._size += brought
+        self._held_bytes += brought
+        self._door.held_bytes += brought
 
     async def receive(self) -> Message:
         """Give the application the next message."""
-        return self._read.popleft() if self._read else await self._receive()
+        if self._pieces is not None:
+            body, self._pieces = self._pieces.getvalue(), None
+            return {"type": "http.request", "body": body, "more_body": self._more}
+        return self._ready.popleft() if self._ready else await self._receive()
 
-    def watch(self, left: Callable[[], None]) -> asyncio.Task[Message] | None:
+    def drop(self, *, if_unread: bool = False) -> None:
+        """Let go of what is held; safe to repeat."""
+        if self._pieces is not None or not if_unread:
+            self._pieces = None
+            self._door.held_bytes -= self._held_bytes
+            self._held_bytes = 0
+
+    def watch(self, left: Callable[[], None]) -> asyncio.Future[Message] | None:
         """Call `left` if the client disconnects; not where a body is still to come, which says so in its turn."""
-        if self.more:
+        if self._more:
             return None
 
-        async def next_message() -> Message:
-            return await self._receive()
-
-        def heard(task: asyncio.Task[Message]) -> None:
-            if not task.cancelled() and task.exception() is None:
-                self._read.append(task.result())
+        def heard(message: asyncio.Future[Message]) -> None:
+            if not message.cancelled() and message.exception() is None:
+                self._ready.append(message.result())
                 left()
 
-        task = asyncio.create_task(next_message())
-        task.add_done_callback(heard)
-        return task
+        message = asyncio.ensure_future(self._receive())
+        message.add_done_callback(heard)
+        return message
 
 
 class _Passage:
     """The answer to one request that has a place, which it gives back once."""
 
-    def __init__(self, door: _Door, ticket: Ticket, scope: Scope, send: Send) -> None:
+    def __init__(self, door: _Door, ticket: Ticket, body: _Body, scope: Scope, send: Send) -> None:
         self._door = door
         self._ticket = ticket
+        self._body = body
         self._scope = scope
         self._send = send
         self._status = 0
+        self._begun: Message | None = None
 
     async def send(self, message: Message) -> None:
-        """Pass a message out; an answer in several pieces has begun with the first of them."""
+        """Pass a message out. Before the first goes, nothing may be held: its client may read nothing for hours."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-        elif message.get("more_body", False):
-            self.end(succeeded=True)
+            self._status, self._begun = message["status"], message
+            return
+        self.end()
+        if not message.get("more_body", False):
+            self._body.drop(if_unread=True)
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            await self._send(begun)
         await self._send(message)
 
-    def end(self, *, succeeded: bool) -> None:
-        """Give the place back; only what was served in full says how long it takes."""
-        route = self._scope.get("path_template")
-        told = succeeded and route is not None and 0 < self._status < _BAD_STATUS
-        kind = f"{self._scope['method']} {route}" if told else None
-        self._door.gate.leave(self._ticket, time.monotonic(), kind)
+    def end(self) -> None:
+        """Give the place back; safe to repeat. Only what was served well says how long it takes."""
+        if self._ticket.state == "served":
+            route = self._scope.get("path_template")
+            told = self._begun is not None and route is not None and self._status < _BAD_STATUS
+            kind = f"{self._scope['method']} {route}" if told else None
+            self._door.gate.leave(self._ticket, time.monotonic(), kind)
 
 
 def _is_gated(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] != "OPTIONS" and not scope["path"].startswith(_OPEN)
+    if scope["type"] != "http" or scope["method"] == "OPTIONS":
+        return False
+    return scope["path"] not in _OPEN and not scope["path"].startswith(_OPEN_UNDER)
 
 
-async def _refuse(scope: Any, send: Any, name: str, reason: Reason) -> None:
-    count("jobsense_admission_rejected_total", name, reason)
+def _routed(path: str) -> str:
+    """Write a path as routing reads it: `//jobs/` is `/jobs`."""
+    return "/" + _SLASHES.sub("/", path.strip("/"))
+
+
+async def _refuse(scope: Any, send: Any, name: str, refusal: _Refusal) -> None:
+    if refusal == "body_too_slow":
+        late = UnreadableBody(f"The body did not arrive within {READ_S:g} s")
+        await send_problem(scope, send, late, {"Connection": "close"})
+        return
+    count("jobsense_admission_rejected_total", name, refusal)
     note_turned_away()
-    await send_problem(scope, send, Overloaded(_DETAIL[reason], reason=reason))
+    await send_problem(scope, send, Overloaded(_DETAIL[refusal], reason=refusal))

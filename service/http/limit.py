@@ -4,8 +4,10 @@ A gate has `limit` places. The limit follows the time that requests spend in ser
 the same kind which had the process to themselves: past `_SLOW` times as long it shrinks, below `_FAST` times it grows
 if all places were taken. This is what the gradient algorithms of Netflix's concurrency-limits do.
 
-In front of the places is a line, first come first served. A line that runs full tells an overload from a burst: until
-nobody has been turned away for a second, only a short line is used, so that whoever is accepted is served soon.
+In front of the places is a line, first come first served. A line that runs full tells an overload from a burst: from
+then on only a short line is used, so that whoever is accepted is served soon. That ends as soon as fewer were turned
+away within a second than the long line holds, since those could have waited: else a few dozen clients who come back
+when they are told to would keep up for ever an overload that no longer has any other cause.
 """
 
 from collections import deque
@@ -18,7 +20,7 @@ Reason: TypeAlias = Literal["line_full", "waited_too_long", "overloaded"]
 State: TypeAlias = Literal["waiting", "served", "turned_away", "gone"]
 
 RECOVERY_S = 1.0
-"""An overload has ended when nobody was turned away for this long."""
+"""An overload has ended when so few were turned away in this time that the long line had held them."""
 _WINDOW_S = 0.25
 _WINDOW_REQUESTS = 20
 _SLOW = 3.0
@@ -26,6 +28,7 @@ _FAST = 2.4
 _SHRINK = 0.1
 _FIRST = 10
 _WEIGHT = 0.05
+_DRIFT = 0.01
 _KINDS = 256
 
 
@@ -37,6 +40,17 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     most: int
     line: int
     patience_s: float
+
+
+class WorkClass(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that share one gate: its size, the longest body read before a place is taken, and what all may hold.
+
+    What is held are bodies that come in pieces, until their requests are served.
+    """
+
+    size: Size
+    max_body_bytes: int
+    max_held_bytes: int
 
 
 class Ticket:
@@ -72,7 +86,8 @@ class Gate:
         self._line: deque[Ticket] = deque()
         self._pace = _Pace()
         self._served = 0
-        self._turned_away_at = 0.0
+        self._turned_away = 0
+        self._turned_away_at = self._counted_from = 0.0
 
     @property
     def waiting(self) -> int:
@@ -103,7 +118,7 @@ class Gate:
             self._turn_away(ticket, "overloaded", now)
         else:
             # The oldest have waited in vain longest, and the newest can still be served in good time.
-            self.overloaded = True
+            self._begin_overload(now)
             while len(self._line) >= self.room:
                 self._turn_away(self._line.popleft(), "line_full", now)
             self._line.append(ticket)
@@ -128,10 +143,22 @@ class Gate:
     def expire(self, now: float) -> None:
         """Turn away those who have waited too long, and end an overload that has passed."""
         while self._line and self._line[0].deadline <= now:
-            self.overloaded = True
+            self._begin_overload(now)
             self._turn_away(self._line.popleft(), "waited_too_long", now)
         if self.overloaded and now - self._turned_away_at >= RECOVERY_S:
             self.overloaded = False
+        elif self.overloaded and now - self._counted_from >= RECOVERY_S:
+            self.overloaded = self._turned_away >= self._size.line
+            self._count_from(now)
+
+    def _begin_overload(self, now: float) -> None:
+        if not self.overloaded:
+            self.overloaded = True
+            self._count_from(now)
+
+    def _count_from(self, now: float) -> None:
+        self._counted_from = now
+        self._turned_away = 0
 
     def _serve(self, ticket: Ticket, now: float) -> None:
         self.in_service += 1
@@ -142,6 +169,7 @@ class Gate:
         ticket.settle("served")
 
     def _turn_away(self, ticket: Ticket, reason: Reason, now: float) -> None:
+        self._turned_away += 1
         self._turned_away_at = now
         ticket.reason = reason
         ticket.settle("turned_away")
@@ -150,6 +178,10 @@ class Gate:
         ratio = self._pace.ratio(now)
         if ratio is None:
             return
+        if ratio < 1 or (ratio >= _FAST and self.limit == self._size.least):
+            # Nobody is faster than alone, and fewer than the fewest cannot be to blame: the world has changed. Where
+            # requests never come alone, nothing else would tell.
+            self._pace.drift(up=ratio >= 1)
         if ratio > _SLOW:
             self.limit = max(self._size.least, self.limit - max(1, int(self.limit * _SHRINK)))
         elif ratio < _FAST and self._pace.used_up:
@@ -170,6 +202,7 @@ class _Pace:
         self._began = now
         self._count = 0
         self._spent = self._expected = 0.0
+        self._kinds: set[str] = set()
         self.used_up = False
 
     def take(self, kind: str, seconds: float, *, alone: bool) -> None:
@@ -180,12 +213,18 @@ class _Pace:
             self._count += 1
             self._spent += seconds
             self._expected += self._alone[kind]
+            self._kinds.add(kind)
 
     def ratio(self, now: float) -> float | None:
         """The time spent over that expected, once the window has enough of both time and requests."""
         if self._count < _WINDOW_REQUESTS or now - self._began < _WINDOW_S:
             return None
         return self._spent / max(self._expected, 1e-9)
+
+    def drift(self, *, up: bool) -> None:
+        """Take what the kinds of this window need alone for a little more, or less."""
+        for kind in self._kinds:
+            self._alone[kind] *= 1 + _DRIFT if up else 1 - _DRIFT
 
     def _learn(self, kind: str, seconds: float) -> None:
         seen = self._seen.get(kind, 0)

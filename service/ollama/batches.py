@@ -111,8 +111,10 @@ class BulkRun:
                 # Where the server's words leave doubt, only after a harmless text went through.
                 if verdict.certain or await self._harmless_passes(verdict):
                     self._finished[part.positions[0]] = TextRefused(verdict.detail)
-            case TimedOut() if alone or not part.after_timeout:
-                await self._on_timeout(verdict, part)
+            case TimedOut():
+                # Twice, and not alone: one of them may hang the server for good, or the server is slow for all.
+                if alone or not part.after_timeout or await self._harmless_passes(verdict):
+                    await self._on_timeout(verdict, part)
             case Transient(reason=reason) if reason in SUSPICIOUS:
                 self._failed_in_a_row += 1
                 if alone:

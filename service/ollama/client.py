@@ -11,7 +11,7 @@ from service.errors import TextRefused
 from service.ollama.batches import BulkRun
 from service.ollama.faults import BadText, Permanent, Reason, TimedOut, Transient, WireFault, unavailable
 from service.ollama.lanes import Lanes
-from service.ollama.late_queries import LateQueries
+from service.ollama.late_queries import PAUSE_S, LateQueries
 from service.ollama.models import Family, family_of, same_model
 from service.ollama.pacing import MOST_CHARACTERS, MOST_ITEMS, Pace
 from service.ollama.reloads import HARMLESS_TEXT, RELOADS, Reloads
@@ -25,11 +25,11 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class OllamaEmbedder:
     """Embeds through Ollama's /api/embed; conforms to `service.embedder.Embedder`.
 
-    `url` may hold a path prefix. `query_timeout_s` bounds a whole query: its turn, every attempt and the pauses, and
-    what goes on when the caller has left; it is long enough for a model to load. `document_timeout_s` bounds one bulk
-    request, `batch_items` and `batch_characters` its size. `busy_elsewhere` says whether other processes have queries
-    for this server. `max_tokens` and the templates override what is known of the model. `backoff_s` is the first and
-    the largest bound of the random pause before a retry.
+    `url` may hold a path prefix. `query_timeout_s` bounds a whole query: its turn, every attempt and the pauses.
+    `warm_up_timeout_s` bounds the loading of the model, also by a query that goes on when its caller has left.
+    `document_timeout_s` bounds one bulk request, `batch_items` and `batch_characters` its size. `busy_elsewhere` says
+    whether other processes have queries for this server. `max_tokens` and the templates override what is known of the
+    model. `backoff_s` is the first and the largest bound of the random pause before a retry.
     """
 
     def __init__(
@@ -61,12 +61,13 @@ class OllamaEmbedder:
             reloads=reloads,
         )
         self._model = model
-        self._query_timeout_s = query_timeout_s
         self._document_timeout_s = document_timeout_s
         self._warm_up_timeout_s = warm_up_timeout_s
         self._max_tokens = max_tokens
         self._lanes = Lanes(busy_elsewhere)
-        self._queries = LateQueries(self._wire, self._lanes, timeout_s=query_timeout_s)
+        self._queries = LateQueries(
+            self._wire, self._lanes, timeout_s=query_timeout_s, load_timeout_s=warm_up_timeout_s
+        )
         self._pace = Pace(batch_items, batch_characters)
         self._identity: Identity | None = None
         self._set_templates(family_of(model, None), query_template, document_template)
@@ -115,9 +116,10 @@ class OllamaEmbedder:
     async def check_identity(self) -> bool:
         """Say whether the server still holds the model that `start` met. Raises EmbedderUnavailable."""
         try:
-            return await self._fetch_digest() == self.identity.digest
+            digest = await self._wire.retrying(self._fetch_digest, deadline_s=1.0, most_pause_s=PAUSE_S)
         except WireFault as fault:
             raise unavailable(fault.verdict) from fault
+        return digest == self.identity.digest
 
     def count_tokens(self, text: str) -> int:
         """Return an upper bound of the tokens of `text`, with special tokens and the longer template.
@@ -133,11 +135,13 @@ class OllamaEmbedder:
     async def embed_query(self, text: str) -> Vector:
         """Embed one search text, ahead of any bulk work. Raises EmbedderUnavailable or TextRefused.
 
+        Refused is also what fails in a way that leaves doubt, if a harmless text goes through right after it.
         May be cancelled; what is in flight then goes on in the background, because a server whose client leaves gives
         up loading the model.
         """
         dimensions = self.identity.dimensions
-        call = partial(self._embed, [self._query_prompt(text)], timeout_s=self._query_timeout_s, dimensions=dimensions)
+        timeout_s = self._warm_up_timeout_s
+        call = partial(self._embed, [self._query_prompt(text)], timeout_s=timeout_s, dimensions=dimensions)
         try:
             vectors = await self._queries.run(call)
         except WireFault as fault:
@@ -187,6 +191,7 @@ class OllamaEmbedder:
         timeout_s, dimensions = self._document_timeout_s, self.identity.dimensions
         vectors = await self._embed(prompts, timeout_s=timeout_s, dimensions=dimensions)
         self._pace.learn(len(prompts), sum(map(len, prompts)), time.monotonic() - started)
+        self._queries.note_answer()
         return vectors
 
     async def _fetch_version(self) -> str:

@@ -47,8 +47,8 @@ class Lanes:
         return self._queries > 0 or self._clock() < self._quiet_from or self._busy_elsewhere()
 
     @asynccontextmanager
-    async def query(self) -> AsyncIterator[None]:
-        """Hold the query lane."""
+    async def query(self) -> AsyncIterator[Callable[[], None]]:
+        """Hold a place in the query lane; gives a function that gives it back before the end, called once or more."""
         self._quiet_from = self._clock() + QUIET_AFTER_S
         self._waiting_queries += 1
         try:
@@ -58,11 +58,19 @@ class Lanes:
             self._started_queries += 1
             self._query_moved.set()
         self._queries += 1
+        held = True
+
+        def give_back() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._queries -= 1
+                self._query_lane.release()
+
         try:
-            yield
+            yield give_back
         finally:
-            self._queries -= 1
-            self._query_lane.release()
+            give_back()
 
     @asynccontextmanager
     async def bulk(self) -> AsyncIterator[None]:

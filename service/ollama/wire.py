@@ -108,7 +108,7 @@ class Wire:
         self._model = model
         self._backoff_s = backoff_s
         self._load_timeout_s = load_timeout_s
-        self._reloader = Reloader(f"{self._base} {model}", reloads, control=self._control, reload=self._reload)
+        self._reloader = Reloader(f"{self._base} {model}", reloads, control=self.control, reload=self._reload)
         # trust_env off: HTTP_PROXY must not catch requests to a local server.
         self._client = httpx.AsyncClient(trust_env=False, headers=dict(headers), verify=verify, follow_redirects=False)
         self._headers = self._client.headers.copy()
@@ -184,7 +184,8 @@ class Wire:
         await self._reloader.close()
         await self._client.aclose()
 
-    async def _control(self) -> list[Vector | None]:
+    async def control(self) -> list[Vector | None]:
+        """Embed a harmless text: it tells a text that is to blame from a server that is. Counts for no reload."""
         return await self._embed([HARMLESS_TEXT], self._load_timeout_s, None)
 
     async def _reload(self) -> None:

@@ -30,6 +30,8 @@ WAITING_WARNING = "some postings are not embedded yet: they are found by their w
 BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
 MOST_BUDGET = 4000
+PASSING = frozenset({"overloaded", "text_refused"})
+"""Reasons of this search alone, which say nothing of the embedder."""
 NO_FLOOR = -1.0
 """The least similarity there is."""
 
@@ -121,7 +123,8 @@ class Searcher:
             reason, refused = error.reason, error
         if request.on_degraded == "fail":
             raise refused
-        return None, Degraded(reason, self._absent_since() or datetime.now(UTC))
+        since = None if reason in PASSING else self._absent_since()
+        return None, Degraded(reason, since or datetime.now(UTC))
 
     async def _by_meaning(self, tenant_id: int, request: SearchRequest, embedded: QueryVectorLike) -> SearchAnswer:
         """Widen the look until the page is full or everything near enough has been seen."""

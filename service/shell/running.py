@@ -12,11 +12,13 @@ from service.app import Parts, prepare_schema
 from service.config import Settings
 from service.db import Database
 from service.serve import database, telemetry_of
-from service.stopping import Stop
-from service.telemetry.lifecycle import Telemetry
+from service.stopping import Stop, current_stop
+from service.telemetry.lifecycle import STOP_S, Telemetry
 
 COMMAND_POOL = 4
 COMMAND_THREADS = 2
+STOPPED = 130
+"""The exit code of a command that a signal ended."""
 
 
 def run(
@@ -26,12 +28,12 @@ def run(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Any:
     """Run a command's coroutine; a signal cancels it, so that what it opened is closed, until it says otherwise."""
-    stop = stop or Stop()
+    stop = stop or Stop(exit_code=STOPPED)
 
     async def guarded() -> Any:
+        stop.listen()
         task = asyncio.ensure_future(work)
         stop.on_ask(task.cancel)
-        stop.listen()
         return await task
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -64,20 +66,20 @@ def telemetry_of_command(settings: Settings) -> Telemetry:
 @asynccontextmanager
 async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of a short command on the settings' database; nothing runs in the background."""
-    telemetry = telemetry_of_command(settings)
+    telemetry, stop = telemetry_of_command(settings), current_stop()
     try:
-        async with database(settings) as dsn:
+        async with database(settings, stop) as dsn:
             await prepare_schema(dsn, settings)
-            async with parts_on(settings, dsn, application="jobsense-command") as parts:
+            async with parts_on(settings, dsn, application="jobsense-command", stop=stop) as parts:
                 yield parts
     finally:
-        await telemetry.stop()
+        await telemetry.stop(timeout_s=stop.left_s(STOP_S))
 
 
 @asynccontextmanager
 async def parts_on(settings: Settings, dsn: str, *, application: str, stop: Stop | None = None) -> AsyncIterator[Parts]:
     """The parts of a process on a database that is up to date; nothing runs in the background yet."""
-    stop = stop or Stop()
+    stop = stop or current_stop()
     db = await Database.open(dsn, max_size=COMMAND_POOL, application=application)
     try:
         parts = Parts(db, settings, document_threads=COMMAND_THREADS)

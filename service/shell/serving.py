@@ -14,17 +14,19 @@ from service.access.model import SCOPES
 from service.access.queries import ensure_tenant
 from service.app import Parts, prepare_schema
 from service.config import read
+from service.embedding.worker import application_name
 from service.errors import Unauthenticated
 from service.health.domain import Health
 from service.ingest.domain import read_sample
 from service.jobs.model import Filters
 from service.jobs.prepare import prepare
 from service.sample.generate import POSTINGS
-from service.serve import LEAVE_S, TRACES_S, database, listening, loop_factory, serve, serve_on, telemetry_of
+from service.serve import LEAVE_S, TRACES_S, database, loop_factory, serve, serve_on, telemetry_of
 from service.shell.embedding import embed_all
 from service.shell.progress import Progress
 from service.shell.running import parts_on, run_service
 from service.stopping import Stop
+from service.supervisor import listening
 
 DEV_KEY = "dev-key"
 EMBEDDER_PATIENCE_S = 5.0
@@ -48,8 +50,7 @@ def worker() -> None:
         try:
             async with database(settings, stop) as dsn:
                 await prepare_schema(dsn, settings)
-                name = f"jobsense-worker:{os.getpid()}"
-                async with parts_on(settings, dsn, application=name, stop=stop) as parts:
+                async with parts_on(settings, dsn, application=application_name(), stop=stop) as parts:
                     parts.start(embed=True)
                     await stop.wait()
                 await telemetry.end_traces(timeout_s=stop.left_s(TRACES_S, keep_s=LEAVE_S))

@@ -76,9 +76,9 @@ def retry(context: click.Context, everything: bool, job_ids: tuple[int, ...]) ->
 
 async def retry_all(db: Database, *, batch: int = BATCH) -> int:
     """Put back everything that was set aside before now; how many tasks that were."""
-    now, after_failed_at, after_job_id, done = datetime.now(UTC), None, None, 0
+    until, after_failed_at, after_job_id, done = await queries.fetch_time(db), None, None, 0
     while found := await queries.retry_failed_tasks(
-        db, now=now, after_failed_at=after_failed_at, after_job_id=after_job_id, count=batch
+        db, until=until, after_failed_at=after_failed_at, after_job_id=after_job_id, count=batch
     ):
         after_failed_at, after_job_id = found[-1].failed_at, found[-1].job_id
         done += len(found)
@@ -90,10 +90,7 @@ async def retry_some(db: Database, job_ids: Sequence[int]) -> tuple[int, list[in
 
     One by one: who holds a single row while waiting for none can be part of no deadlock.
     """
-    now = datetime.now(UTC)
-    put_back = {
-        job_id: await queries.retry_failed_task(db, job_id=job_id, now=now) for job_id in dict.fromkeys(job_ids)
-    }
+    put_back = {job_id: await queries.retry_failed_task(db, job_id=job_id) for job_id in dict.fromkeys(job_ids)}
     missing = [job_id for job_id, done in put_back.items() if done is None]
     return len(put_back) - len(missing), missing
 

@@ -262,6 +262,7 @@ EVENTS = (
     Event("embed.lease_not_renewed", "warning", "a lease could not be renewed; tried again before it lapses"),
     Event("embed.suspect", "warning", "a text failed alone while others went through; it is tried a few times more"),
     Event("embed.model_reloaded", "warning", "the model gave bad vectors and was unloaded and loaded again"),
+    Event("lane.failed", "warning", "processes cannot take turns at a model server for a fault of ours; each goes on"),
     Event("breaker.changed", "warning", "queries are no longer, or again, sent to the embedder; info when closed"),
     Event("admission.overloaded", "warning", "requests are turned away until a second passes without one"),
     Event("admission.recovered", "info", "nothing was turned away for a second"),
@@ -269,15 +270,19 @@ EVENTS = (
     Event("embedder.absent", "warning", "queries and postings cannot be embedded; the reason says why"),
     Event("embedder.back", "info", "they can be embedded again"),
     Event("loop.failed", "warning", "a background loop failed; it goes on after a pause"),
-    Event("search.degraded", "warning", "searches lost or regained their semantic leg"),
-    Event("model.changed", "warning", "the model in use is not the one asked for"),
-    Event("pool.exhausted", "warning", "no database connection came free in time"),
+    Event("embedded.ready", "info", "the embedded database was created, started or joined"),
+    Event("embedded.left", "info", "it is no longer used here; the last process to leave stops it"),
+    Event("embedded.died", "warning", "its server is gone and is started again"),
+    Event("embedded.not_started", "warning", "that failed; it is tried again after a pause"),
+    Event("embedded.stop_failed", "warning", "it could not be left in order; the next start waits for it, or recovers"),
+    Event("embedded.data_dir_opened", "info", "the account that runs it was let through the data folder"),
+    Event("embedded.account_created", "warning", "an account was made for it, since Postgres refuses to run as root"),
+    Event("embedded.programs_copied", "info", "its programs were copied to where that account can run them"),
     Event("migration.applied", "info", "a migration changed the schema"),
+    Event("migration.undone", "info", "a migration was taken back"),
     Event("service.starting", "info", "the process starts"),
     Event("setting.not_in_effect", "warning", "a setting was given that this version does nothing with"),
-    Event(
-        "service.process_died", "warning", "one of several serving processes ended by itself; another takes its place"
-    ),
+    Event("service.process_died", "warning", "a serving process ended by itself; another takes its place"),
     Event("service.process_killed", "warning", "a serving process did not end in time and was killed"),
     Event("service.ready", "info", "the process takes requests"),
     Event("service.draining", "info", "the process takes no more requests"),
@@ -289,9 +294,7 @@ EVENTS = (
     Event("log", "info", "a line of a library; `module` says which, `message` what"),
 )
 
-ATTRIBUTE_BY_KEY: dict[str, str] = {
-    key: attribute.name for attribute in ATTRIBUTES for key in (attribute.name, attribute.name.replace(".", "_"))
-}
+ATTRIBUTE_BY_KEY: dict[str, str] = {key: a.name for a in ATTRIBUTES for key in (a.name, a.name.replace(".", "_"))}
 """Attribute names by themselves and by their spelling as a keyword: `db_query_summary` is `db.query.summary`."""
 
 EVENT_LEVELS: dict[str, str] = {event.name: event.level for event in EVENTS}

@@ -116,7 +116,7 @@ def worker_elsewhere(dsn: str) -> Iterator[None]:
     with asyncio.Runner() as runner:
 
         async def connect() -> Any:
-            return await asyncpg.connect(dsn, server_settings={"application_name": "jobsense-worker:1"})
+            return await asyncpg.connect(dsn, server_settings={"application_name": "jobsense-worker:elsewhere:1"})
 
         connection = runner.run(connect())
         yield

@@ -6,14 +6,20 @@ import signal
 import socket
 import statistics
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
-from service import serve
 from service.config import Settings, read
 from service.errors import OperatorError
+from service.health.domain import Health
+from service.serve import serve_on
+from service.stopping import Stop
+from service.supervisor import base_url, listening
+from service.telemetry.lifecycle import Telemetry
 from tests.cli.conftest import Call, Running, Start, environment, is_alive, wait_until_ready
 from tests.cli.test_commands import unused_port
 from tests.conftest import Server
@@ -48,7 +54,7 @@ def post_half(address: str) -> socket.socket:
     return connection
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_lets_running_requests_end(start: Start, tmp_path: Path, dsn: str, number: signal.Signals) -> None:
     """The posting whose body comes after the signal is stored and answered; then exit code 0, within ten seconds."""
     running, address = begin(start, tmp_path, dsn)
@@ -62,17 +68,6 @@ def test_a_signal_lets_running_requests_end(start: Start, tmp_path: Path, dsn: s
     assert result.code == 0, result.out
     assert '"service.draining"' in result.out
     assert result.err == ""
-
-
-def test_one_that_never_ends_does_not_hold_it(start: Start, tmp_path: Path, dsn: str) -> None:
-    """A request whose body never comes is given up; after a second signal the process ends at once."""
-    running, address = begin(start, tmp_path, dsn)
-    with post_half(address):
-        began = time.monotonic()
-        running.signal(signal.SIGTERM)
-        running.signal(signal.SIGINT)
-        assert running.end().code == 0
-    assert time.monotonic() - began < 10
 
 
 def test_answers_of_one_process(start: Start, tmp_path: Path, dsn: str) -> None:
@@ -107,6 +102,29 @@ def test_a_proxy_that_is_not_trusted_changes_nothing(start: Start, tmp_path: Pat
     _, address = begin(start, tmp_path, dsn)
     answer = httpx.get(f"{address}/health/live", headers={"X-Forwarded-Proto": "https"})
     assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_service_that_is_told_to_stop_is_not_said_to_be_ready(
+    settings: Settings, telemetry: Telemetry, dsn: str, *, fails: bool
+) -> None:
+    """A stop ends the announcement, and a failure of it ends the service; either way serving has ended before."""
+    stop, said = Stop(cut=lambda _code: None), list[str]()
+
+    async def ready(address: str, _health: Health) -> None:
+        if fails:
+            raise BrokenPipeError(address)
+        stop.ask()
+        await asyncio.sleep(0)
+        said.append(address)
+
+    given = msgspec.structs.replace(settings, port=0, embedder="local")
+    with listening(given) as sockets:
+        with pytest.raises(BrokenPipeError) if fails else nullcontext():
+            await serve_on(given, telemetry, dsn, sockets, stop=stop, ready=ready)
+        assert said == []
+        assert not [task for task in asyncio.all_tasks() if task.get_name() in {"serve", "ready"}]
+    stop.close()
 
 
 def children(pid: int) -> list[int]:
@@ -166,12 +184,12 @@ def drop_extension(dsn: str) -> None:
 
 def test_a_name_may_stand_for_several_addresses() -> None:
     """`localhost` is listened on at each address that this machine has, on one port; an address is shown as a URL."""
-    with serve.listening(read({"JOBSENSE_HOST": "localhost", "JOBSENSE_PORT": "0"})) as sockets:
+    with listening(read({"JOBSENSE_HOST": "localhost", "JOBSENSE_PORT": "0"})) as sockets:
         assert len({one.getsockname()[1] for one in sockets}) == 1
-        assert serve.base_url(Settings(host="localhost"), sockets).startswith("http://localhost:")
+        assert base_url(Settings(host="localhost"), sockets).startswith("http://localhost:")
         port = sockets[0].getsockname()[1]
-        assert serve.base_url(Settings(host="::1"), sockets) == f"http://[::1]:{port}"
-        assert serve.base_url(Settings(host="::"), sockets) == f"http://[::1]:{port}"
+        assert base_url(Settings(host="::1"), sockets) == f"http://[::1]:{port}"
+        assert base_url(Settings(host="::"), sockets) == f"http://[::1]:{port}"
 
 
 @pytest.mark.parametrize(
@@ -183,5 +201,5 @@ def test_a_name_may_stand_for_several_addresses() -> None:
 )
 def test_an_address_of_another_machine_is_refused(host: str, said: str) -> None:
     """The message names the address and what to set."""
-    with pytest.raises(OperatorError, match=said), serve.listening(Settings(host=host, port=0)):
+    with pytest.raises(OperatorError, match=said), listening(Settings(host=host, port=0)):
         raise AssertionError("it listens")

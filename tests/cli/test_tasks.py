@@ -137,8 +137,7 @@ async def test_all_waits_for_no_writer(db: Database) -> None:
     async with db.transaction() as connection:
         await connection.execute("select from embedding_task where job_id = $1 for update", held)
         assert await retry_all(db) == 1
-        now = await scene.value("select now()")
-        waiting = asyncio.create_task(queries.retry_failed_task(db, job_id=held, now=now))
+        waiting = asyncio.create_task(queries.retry_failed_task(db, job_id=held))
         await scene.until("select count(*) from pg_locks where not granted", bool)
     assert await waiting == held
     assert [row["failed_at"] for row in await scene.tasks()] == [None, None]

@@ -16,7 +16,7 @@ def test_a_worker_embeds_what_an_ingest_leaves_to_it(
 ) -> None:
     """Ingest sees it, stores, and does not embed; the worker does, and SIGTERM ends it with exit code 0."""
     worker = start("worker", env=environment(tmp_path, database_url=dsn, embedder="local"))
-    wait_for_database(dsn, WORKS.format(f"jobsense-worker:{worker.process.pid}"))
+    wait_for_database(dsn, WORKS.format(f"jobsense-worker:%:{worker.process.pid}"))
     row = {"title": "Nurse", "company": "Afya", "source": "linkedin", "id": "1"}
     (tmp_path / "jobs.jsonl").write_bytes(msgspec.json.encode(row))
     stored = call("ingest", "jobs.jsonl")

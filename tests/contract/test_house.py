@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from service.telemetry.names import EVENTS
+
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
@@ -167,6 +169,32 @@ def _sleeps(call: ast.Call) -> bool:
     if ast.unparse(call.func).rsplit(".", 1)[-1] != "sleep":
         return False
     return not (call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0)
+
+
+def test_log_events_are_registered() -> None:
+    """What is logged under a literal name is in the register, and every registered name stands in some module."""
+    literals = {
+        (path, text.value): call
+        for path in modules("service")
+        for call in ast.walk(parsed(path))
+        if isinstance(call, ast.Call) and re.search(_LOGS, ast.unparse(call.func))
+        for argument in call.args[:2]
+        for text in ([argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument])
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    }
+    events = {event.name for event in EVENTS}
+    assert none(f"{where(path, call)} {name}" for (path, name), call in literals.items() if name not in events)
+    written = {
+        node.value
+        for path in modules("service")
+        if path != ROOT / "service" / "telemetry" / "names.py"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant)
+    }
+    assert none(f"nothing logs {name}" for name in sorted(events - written))
+
+
+_LOGS = r"\blog(ger\(.*\))?\.(debug|info|warning|error|exception|critical|log)$"
 
 
 def test_exceptions_to_the_checks_have_a_reason() -> None:

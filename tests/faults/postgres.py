@@ -68,10 +68,10 @@ class Postgres:
 
     async def embeds(self, pid: int) -> bool:
         """Whether a worker of this number is connected."""
-        statement = "select exists (select from pg_stat_activity where application_name = $1)"
+        statement = "select exists (select from pg_stat_activity where application_name like $1)"
         try:
             async with self.connected() as connection:
-                return bool(await connection.fetchval(statement, f"jobsense-worker:{pid}"))
+                return bool(await connection.fetchval(statement, f"jobsense-worker:%:{pid}"))
         except LOST:
             return False
 

@@ -193,7 +193,7 @@ async def test_estimate_explains_without_running(db: Database) -> None:
 async def test_statement_without_a_row_gives_none(db: Database) -> None:
     """A statement declared to give nothing gives None, so does one whose single row is missing; a list is empty."""
     assert await lock_unchanged(db, lease=uuid4(), job_ids=[1], text_hashes=[b""]) == []
-    nothing = await renew_lease(db, lease=uuid4(), leased_until=NOW)  # type: ignore[func-returns-value] # the claim itself
+    nothing = await renew_lease(db, lease=uuid4(), lease_s=1.0)  # type: ignore[func-returns-value] # the claim itself
     assert nothing is None
     async with db.connection() as connection:
         await connection.execute("drop extension vector cascade")

@@ -185,7 +185,7 @@ async def test_posting_is_read_by_its_key(connection: Connection, mode: Mode) ->
 @pytest.mark.parametrize("mode", MODES)
 async def test_claim_reads_due_tasks_in_order(connection: Connection, mode: Mode) -> None:
     """A claim takes the oldest due tasks off their index, however many wait."""
-    given: dict[str, Any] = {"generation": NARROW, "lease": uuid4(), "now": NOW, "leased_until": NOW, "most": 16}
+    given: dict[str, Any] = {"generation": NARROW, "lease": uuid4(), "lease_s": 30.0, "most": 16}
     plan = await explain(connection, "embedding.claim_tasks", mode, most_bytes=10**6, **given)
     scan = plan.node(Index_Name="embedding_task_due_idx")
     assert scan["Actual Rows"] <= 3 * 16  # an incremental sort by (due_at, job_id) takes 32 rows at least
@@ -199,7 +199,7 @@ async def test_failed_tasks_are_read_in_order(connection: Connection, mode: Mode
     assert listed.node(Index_Name="embedding_task_failed_idx")["Actual Rows"] == 10
     assert not listed.scanned() & {"embedding_task", "job"}
     after: dict[str, Any] = {"after_failed_at": NOW, "after_job_id": HALF}
-    batch = await explain(connection, "embedding.retry_failed_tasks", mode, now="infinity", count=10, **after)
+    batch = await explain(connection, "embedding.retry_failed_tasks", mode, until="infinity", count=10, **after)
     scan = batch.node(Index_Name="embedding_task_failed_idx")
     assert scan["Actual Rows"] == 10
     assert "ROW(failed_at, job_id)" in scan["Index Cond"]

@@ -1,21 +1,22 @@
 """Admission around a toy application: what holds a place, what waits, what gives back."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from service.http import admission
-from service.http.admission import Admission, WorkClass
-from service.http.limit import Gate, Size
+from service.http.admission import Admission
+from service.http.limit import Gate, Size, WorkClass
 from tests.otlp_receiver import otlp_receiver
 from tests.telemetry_stack import Stack
 
 SIZE = Size(start=1, least=1, most=1, line=2, patience_s=60.0)
 CLASSES = {
-    "light": WorkClass(size=SIZE, max_body_bytes=10),
-    "heavy": WorkClass(size=SIZE, max_body_bytes=100),
+    "light": WorkClass(size=SIZE, max_body_bytes=10, max_held_bytes=40),
+    "heavy": WorkClass(size=SIZE, max_body_bytes=100, max_held_bytes=60),
 }
 REQUEST = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
@@ -46,21 +47,39 @@ class Toy:
 class Caller:
     """One request to an application: its task, what it still has to send, what it was answered."""
 
-    def __init__(self, app: Admission, path: str = "/", method: str = "GET", *, sends: list[Any] | None = None) -> None:
+    def __init__(
+        self,
+        app: Admission,
+        path: str = "/",
+        method: str = "GET",
+        *,
+        sends: list[Any] | None = None,
+        reads: asyncio.Event | None = None,
+    ) -> None:
         self.inbox: asyncio.Queue[Any] = asyncio.Queue()
         for message in [REQUEST] if sends is None else sends:
             self.inbox.put_nowait(message)
         self.answer: list[Any] = []
+        self.blocked = False
+        self._reads = reads
         scope = {"type": "http", "method": method, "path": path, "headers": [], "path_template": path}
         self.task = asyncio.create_task(app(scope, self.inbox.get, self._send))
 
     async def _send(self, message: Any) -> None:
+        if self._reads is not None:
+            self.blocked = True
+            await self._reads.wait()
         self.answer.append(message)
 
     @property
     def status(self) -> int | None:
         """The status, once there is one."""
         return self.answer[0]["status"] if self.answer else None
+
+
+def piece(body: bytes) -> dict[str, Any]:
+    """A part of a body that is not its last."""
+    return {"type": "http.request", "body": body, "more_body": True}
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -83,7 +102,7 @@ async def app(toy: Toy) -> AsyncIterator[Admission]:
     yield made
     for gate in made.gates.values():
         assert (gate.in_service, gate.waiting) == (0, 0)
-    assert made._held_bytes == 0
+    assert all(door.held_bytes == 0 for door in made._doors.values())
 
 
 @pytest.fixture
@@ -123,7 +142,7 @@ async def test_a_full_line_turns_away(app: Admission, toy: Toy, gate: Gate) -> N
 async def test_who_waits_too_long_is_turned_away(toy: Toy) -> None:
     """Nobody waits past the patience of the class, whatever holds the places."""
     size = Size(start=1, least=1, most=1, line=2, patience_s=0.01)
-    app = Admission(toy, classes={"light": WorkClass(size=size, max_body_bytes=10)})
+    app = Admission(toy, classes={"light": WorkClass(size=size, max_body_bytes=10, max_held_bytes=40)})
     first, second = Caller(app), Caller(app)
     await second.task
     assert second.status == 503
@@ -145,7 +164,6 @@ async def test_a_streamed_answer_holds_no_place(app: Admission, toy: Toy, gate: 
 
 async def test_a_slow_sender_holds_no_place(app: Admission, toy: Toy, gate: Gate) -> None:
     """A place is taken when the body is complete, and the application gets all of it."""
-    toy.reads = 2
     slow = Caller(app, sends=[{"type": "http.request", "body": b"ab", "more_body": True}])
     await until(slow.inbox.empty)
     assert (gate.in_service, toy.bodies) == (0, [])
@@ -167,13 +185,76 @@ async def test_too_long_a_body_is_passed_on(app: Admission, toy: Toy, method: st
     assert caller.inbox.qsize() > 0
 
 
-async def test_bodies_held_are_bounded_together(app: Admission, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many big bodies in pieces do not fill the memory: past a sum they are turned away."""
-    monkeypatch.setattr(admission, "MAX_HELD_BYTES", 40)
-    sends = [{"type": "http.request", "body": b"x" * 25, "more_body": more} for more in (True, True, False)]
-    caller = Caller(app, "/many", "POST", sends=sends)
+async def test_bodies_held_are_bounded_for_each_class(app: Admission, toy: Toy) -> None:
+    """Bodies in pieces do not fill the memory: past a sum more of them are turned away, of their class alone."""
+    toy.go.set()
+    stalled = Caller(app, "/many", "POST", sends=[piece(b"x" * 50), piece(b"x" * 12)])
+    await until(stalled.inbox.empty)
+    refused, light = Caller(app, "/many", "POST", sends=[piece(b"y")]), Caller(app, sends=[piece(b"y")])
+    await refused.task
+    whole = Caller(app, "/many", "POST")
+    light.inbox.put_nowait(REQUEST)
+    stalled.inbox.put_nowait(REQUEST)
+    await asyncio.gather(whole.task, light.task, stalled.task)
+    assert [caller.status for caller in (refused, whole, light, stalled)] == [503, 200, 200, 200]
+
+
+async def test_bodies_read_side_by_side_are_counted_right(app: Admission, toy: Toy) -> None:
+    """However the pieces of two bodies come in turns, in the end nothing is counted as held."""
+    toy.go.set()
+    both = [Caller(app, sends=[piece(b"a")]) for _ in range(2)]
+    for _ in range(3):
+        for caller in both:
+            await until(caller.inbox.empty)
+            caller.inbox.put_nowait(piece(b"b"))
+    for caller in both:
+        caller.inbox.put_nowait(REQUEST)
+    await asyncio.gather(*(caller.task for caller in both))
+    assert toy.bodies == [b"abbb"] * 2
+    assert app._doors["light"].held_bytes == 0
+
+
+async def test_small_pieces_are_kept_as_one(app: Admission) -> None:
+    """A body that comes byte by byte takes no more memory than it is counted for, but for a small fixed part."""
+    body = admission._Body(lambda: asyncio.sleep(0, piece(b"xyz")), app._doors["heavy"])
+    app._doors["heavy"].work = WorkClass(size=SIZE, max_body_bytes=30_000, max_held_bytes=30_000)
+    await body.read_ahead()
+    assert body._pieces is not None
+    assert sys.getsizeof(body._pieces) < 1.2 * app._doors["heavy"].held_bytes
+    body.drop()
+
+
+async def test_too_slow_a_body_is_refused(app: Admission, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that never ends is not waited for for ever: 400, and the connection is closed."""
+    monkeypatch.setattr(admission, "READ_S", 0.01)
+    caller = Caller(app, sends=[piece(b"x")])
     await caller.task
-    assert (caller.status, toy.bodies) == (503, [])
+    assert (caller.status, toy.bodies) == (400, [])
+    assert dict(caller.answer[0]["headers"])[b"connection"] == b"close"
+    assert b'"code":"unreadable_body"' in caller.answer[1]["body"]
+
+
+@pytest.mark.parametrize("before", [[], [b"x"]])
+async def test_who_leaves_before_the_end_of_the_body_is_gone(app: Admission, toy: Toy, before: list[bytes]) -> None:
+    """Nothing is served to a client that disconnected while its body was read."""
+    caller = Caller(app, sends=[*(piece(part) for part in before), GONE])
+    await caller.task
+    assert (caller.answer, toy.bodies) == ([], [])
+
+
+async def test_a_slow_reader_holds_nothing(app: Admission, toy: Toy, gate: Gate) -> None:
+    """A connection may be full of earlier answers: neither place nor body is kept while this one waits to be sent."""
+    toy.go.set()
+    toy.reads = 0
+    reading = asyncio.Event()
+    slow = Caller(app, sends=[piece(b"ab"), REQUEST], reads=reading)
+    await until(lambda: slow.blocked)
+    assert (gate.in_service, app._doors["light"].held_bytes, slow.answer) == (0, 0, [])
+    other = Caller(app)
+    await other.task
+    reading.set()
+    await slow.task
+    assert (other.status, slow.status, len(slow.answer)) == (200, 200, 2)
 
 
 async def test_a_caller_that_leaves_the_line_is_gone(app: Admission, toy: Toy, gate: Gate) -> None:
@@ -250,9 +331,17 @@ async def test_some_need_no_place(app: Admission, toy: Toy, gate: Gate, method: 
     await asyncio.gather(*(caller.task for caller in callers))
 
 
-async def test_heavy_work_has_its_own_gate(app: Admission, toy: Toy) -> None:
-    """Batches take no place from searches, nor searches from batches."""
-    light, heavy = Caller(app), Caller(app, "/many", "POST")
+@pytest.mark.parametrize("path", ["/healthy", "/metrics/x", "/docsets", "/openapi.json5"])
+async def test_similar_names_need_one(app: Admission, path: str) -> None:
+    """Only the exact names, and what is under the probes and the documents, are left out."""
+    assert app.gates["light"].in_service == 0
+    assert admission._is_gated({"type": "http", "method": "GET", "path": path})
+
+
+@pytest.mark.parametrize("path", ["/many", "/many/", "//many", "//many//"])
+async def test_heavy_work_has_its_own_gate(app: Admission, toy: Toy, path: str) -> None:
+    """Batches take no place from searches, nor searches from batches, however their path is written."""
+    light, heavy = Caller(app), Caller(app, path, "POST")
     await until(lambda: len(toy.bodies) == 2)
     assert [gate.in_service for gate in app.gates.values()] == [1, 1]
     toy.go.set()

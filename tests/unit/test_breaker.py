@@ -4,7 +4,7 @@ import pytest
 
 from service.embedding.breaker import MOST_PAUSE_S, PAUSE_S, SLOW_S, STATES, THRESHOLD, Breaker
 from service.embedding.query_line import QueryLine
-from service.errors import EmbedderUnavailable
+from service.errors import DatabaseUnavailable, EmbedderUnavailable, TryLater
 
 
 class Clock:
@@ -41,15 +41,15 @@ def opened(breaker: Breaker) -> Breaker:
     return breaker
 
 
-def probe(breaker: Breaker, clock: Clock, *, seconds: float) -> None:
+def probe(breaker: Breaker, clock: Clock, *, seconds: float, error: type[TryLater] = EmbedderUnavailable) -> None:
     """A probe that fails after so long."""
 
     def fail() -> None:
         with breaker.probing():
             clock.now += seconds
-            raise EmbedderUnavailable("away", reason="refused")
+            raise error("away", reason="refused")
 
-    with pytest.raises(EmbedderUnavailable):
+    with pytest.raises(error):
         fail()
 
 
@@ -111,6 +111,14 @@ def test_pauses_grow_with_slow_probes_only(breaker: Breaker, clock: Clock) -> No
     assert breaker.pause_s() == PAUSE_S[0]
 
 
+def test_a_slow_database_makes_no_slow_probe(breaker: Breaker, clock: Clock) -> None:
+    """A probe that did not reach the embedder, for the database was away, does not make the next ones rarer."""
+    opened(breaker)
+    for _ in range(5):
+        probe(breaker, clock, seconds=SLOW_S, error=DatabaseUnavailable)
+    assert (state(breaker), breaker.pause_s()) == ("open", PAUSE_S[0])
+
+
 def test_pauses_are_spread() -> None:
     """Pauses are drawn, so that processes that lost one server do not come back to it in step."""
     pauses = {Breaker().pause_s() for _ in range(50)}
@@ -129,17 +137,17 @@ def test_states_have_numbers(breaker: Breaker) -> None:
 
 
 def test_a_line_that_is_too_long_refuses(clock: Clock) -> None:
-    """When those before it would take longer than a query may wait, it is refused at once; later ones are served."""
+    """When it and those before it would take longer than a query may, it is refused at once; later ones are served."""
     line = QueryLine(clock=clock)
     for _ in range(30):
         with line.join(0.8):
             clock.now += 0.3
-    with line.join(0.8), line.join(0.8):
+    with line.join(0.8):
         assert line.wait_s == pytest.approx(0.6, rel=0.01)
         with line.join(0.8), pytest.raises(EmbedderUnavailable) as caught, line.join(0.8):
             pytest.fail("it was let in")
     assert (caught.value.reason, caught.value.retry_after_s) == ("overloaded", 1)
-    assert "3 queries" in caught.value.detail
+    assert "2 queries" in caught.value.detail
     assert line.length == 0
     with line.join(0.8):
         pass
@@ -161,7 +169,17 @@ def test_those_that_came_together_share_the_time(clock: Clock) -> None:
     with line.join(0.8), line.join(0.8), line.join(0.8):
         clock.now += 0.3
     with line.join(0.8):
-        assert line.wait_s < 0.1
+        assert line.wait_s < 0.2
+
+
+def test_its_own_turn_is_part_of_the_wait(clock: Clock) -> None:
+    """A query that would be begun in time, but not be done, is refused rather than sent in vain."""
+    line = QueryLine(clock=clock)
+    for _ in range(30):
+        with line.join(0.8):
+            clock.now += 0.5
+    with line.join(0.8), pytest.raises(EmbedderUnavailable), line.join(0.8):
+        pytest.fail("it was let in")
 
 
 def test_failures_teach_no_haste(clock: Clock) -> None:
@@ -177,7 +195,7 @@ def test_failures_teach_no_haste(clock: Clock) -> None:
         with pytest.raises(EmbedderUnavailable):
             fail(seconds)
         with line.join(0.8):
-            clock.now += line.wait_s
+            clock.now += line.wait_s / 2
             return line.wait_s
 
     late = wait_after(0.8)

@@ -99,8 +99,9 @@ async def test_the_wait_ends_by_itself(steps: Steps) -> None:
 
 
 @pytest.mark.usefixtures("telemetry")
-async def test_faults_back_off(loop: Loop, steps: Steps, log: BytesIO) -> None:
+async def test_faults_back_off(loop: Loop, steps: Steps, log: BytesIO, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failing step is tried again after longer and longer pauses, told with its stack once; a success starts anew."""
+    monkeypatch.setattr(loop_module, "BACK_OFF_S", (0.01, 2.0, 5.0, 10.0, 30.0))
     for _ in range(7):
         steps.answers.put_nowait(ZeroDivisionError("no"))
         await steps.taken()
@@ -111,11 +112,23 @@ async def test_faults_back_off(loop: Loop, steps: Steps, log: BytesIO) -> None:
     steps.answers.put_nowait(ZeroDivisionError("again"))
     await steps.taken()
     told = [json.loads(line) for line in log.getvalue().splitlines()]
-    longest = [*loop_module.BACK_OFF_S, 30.0, 30.0, 1.0]
+    longest = [*loop_module.BACK_OFF_S, 30.0, 30.0, 0.01]
     assert all(most / 2 <= line["wait_s"] <= most for line, most in zip(told, longest, strict=True))
     assert any(line["wait_s"] != most for line, most in zip(told, longest, strict=True))
     assert [("exception" in line) for line in told] == [True, *[False] * 6, True]
     assert {(line["event"], line["loop"]) for line in told} == {("loop.failed", "test")}
+
+
+async def test_a_wake_up_does_not_end_the_first_pause(loop: Loop, steps: Steps) -> None:
+    """However often it is woken, a failing step runs at the rate of the first pause and not at that of wake-ups."""
+    steps.answers.put_nowait(ZeroDivisionError("no"))
+    await steps.taken()
+    for _ in range(100):
+        loop.wake()
+        await asyncio.sleep(0)
+    assert steps.calls == 1
+    await loop.stop(timeout_s=FOREVER_S)
+    assert (steps.calls, steps.cancelled) == (1, False)
 
 
 async def test_stop_lets_the_step_end(loop: Loop, steps: Steps) -> None:

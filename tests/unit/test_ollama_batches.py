@@ -118,7 +118,7 @@ async def test_a_text_that_hangs_is_a_suspect(fake: FakeOllama) -> None:
 
 
 async def test_a_part_that_times_out_twice_stops_the_call(fake: FakeOllama) -> None:
-    """Halves of several texts that time out again are left for later, when smaller requests are made of them."""
+    """When halves of several texts time out again, and a harmless text as well, the server is left in peace."""
     async with opened(quick(fake.url, document_timeout_s=0.1)) as client:
         await client.start()
         fake.calls.clear()
@@ -126,7 +126,18 @@ async def test_a_part_that_times_out_twice_stops_the_call(fake: FakeOllama) -> N
         with pytest.raises(PartlyEmbedded) as caught:
             await client.embed_documents([f"job {n}" for n in range(FIRST_ITEMS)])
         assert (caught.value.reason, caught.value.suspects) == ("timeout", {})
-        assert [len(texts) for texts in fake.texts()] == [FIRST_ITEMS, FIRST_ITEMS // 2]
+        assert [len(texts) for texts in fake.texts()] == [FIRST_ITEMS, FIRST_ITEMS // 2, 1]
+
+
+async def test_a_text_that_hangs_is_found_among_many() -> None:
+    """Parts that time out again and again are halved down to the text to blame, while a harmless one goes through."""
+    server = Server(poison=TimedOut(0.0, "slow"))
+    texts = [f"job {n:02}" for n in range(64)]
+    texts[40] = "poison"
+    error = await partly(server.run(texts))
+    assert error.suspects == {40: "timeout"}
+    assert len(error.finished) == 63
+    assert server.failed == 7
 
 
 async def test_requests_are_short_while_another_process_has_queries(fake: FakeOllama) -> None:

@@ -12,6 +12,8 @@ import pytest
 from service.embedder import Embedder
 from service.errors import EmbedderUnavailable, SettingError, TextRefused
 from service.ollama.client import OllamaEmbedder
+from service.ollama.faults import Transient, WireFault
+from service.ollama.wire import Tags, Wire
 from tests.fake_ollama.clients import MODEL, opened, quick, started
 from tests.fake_ollama.serve import FakeOllama
 
@@ -125,6 +127,22 @@ async def test_check_identity_sees_a_new_digest(embedder: OllamaEmbedder, fake: 
     assert await embedder.check_identity()
     fake.set(digest="f" * 64)
     assert not await embedder.check_identity()
+
+
+async def test_check_identity_rides_out_a_passing_fault(
+    embedder: OllamaEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One connection that breaks does not cost the vectors that the question was about."""
+    fetch, faults = Wire.fetch, [Transient("dropped", "gone")]
+
+    async def fail_once(wire: Wire, path: str, kind: type[Tags]) -> Tags:
+        if faults:
+            raise WireFault(faults.pop())
+        return await fetch(wire, path, kind)
+
+    monkeypatch.setattr(Wire, "fetch", fail_once)
+    assert await embedder.check_identity()
+    assert not faults
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:11434", "ftp://host", "http://", "http://host:port"])

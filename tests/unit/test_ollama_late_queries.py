@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from service.errors import EmbedderUnavailable
+from service.errors import EmbedderUnavailable, TextRefused
+from service.ollama import late_queries
 from service.ollama.client import OllamaEmbedder
 from service.ollama.lanes import QUERIES_IN_FLIGHT
 from service.telemetry.stages import stage
@@ -88,13 +89,84 @@ async def test_a_model_is_loaded_although_nobody_waits(embedder: OllamaEmbedder,
 
 
 async def test_late_requests_have_a_bound(fake: FakeOllama) -> None:
-    """A late request is given up after the time-out of queries, and the lane is free."""
-    async with opened(quick(fake.url, query_timeout_s=0.2)) as client:
+    """A late request is given up after the time-out of loading."""
+    async with opened(quick(fake.url, warm_up_timeout_s=0.3)) as client:
         await client.start()
         await leave(await asked(client, fake, "late"))
         await fake.wait_until(lambda counts: counts.disconnects == 1)
         fake.set(hold=False)
         assert len(await client.embed_query("nurse")) == 32
+
+
+async def test_a_load_may_take_longer_than_a_query(fake: FakeOllama) -> None:
+    """A request whose caller has come to the end of its own time goes on, until the model is loaded."""
+    async with opened(quick(fake.url, query_timeout_s=0.05)) as client:
+        await client.start()
+        fake.set(loaded=False, load_delay_s=0.3)
+        before = fake.counts.loads
+        with pytest.raises(EmbedderUnavailable) as caught:
+            await client.embed_query("nurse")
+        assert caught.value.reason == "timeout"
+        await fake.wait_until(lambda counts: counts.loads == before + 1 and counts.in_flight == 0)
+        assert fake.counts.aborted_loads == 0
+
+
+async def test_lost_answers_block_nobody(
+    embedder: OllamaEmbedder, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that are never answered give their places back; the first that is answered ends them."""
+    monkeypatch.setattr(late_queries, "HOLD_S", 0.0)
+    fake.set(hang_for="lost")
+    lost = [asyncio.create_task(embedder.embed_query("lost")) for _ in range(QUERIES_IN_FLIGHT)]
+    await fake.wait_until(lambda counts: counts.in_flight == QUERIES_IN_FLIGHT)
+    await leave(*lost)
+    assert fake.counts.disconnects == 0
+    async with asyncio.timeout(5.0):
+        assert len(await embedder.embed_query("nurse")) == 32
+    await fake.wait_until(lambda counts: counts.disconnects == QUERIES_IN_FLIGHT and counts.in_flight == 0)
+
+
+@pytest.mark.parametrize("other", ["query", "passages"])
+async def test_a_loaded_model_needs_no_late_request(embedder: OllamaEmbedder, fake: FakeOllama, other: str) -> None:
+    """Who leaves when another was answered in the meantime takes its request along: no load is at stake."""
+    fake.set(hang_for="lost")
+    lost = asyncio.create_task(embedder.embed_query("lost"))
+    await fake.wait_until(lambda counts: counts.in_flight == 1)
+    await (embedder.embed_query("nurse") if other == "query" else embedder.embed_documents(["nurse"]))
+    assert fake.counts.disconnects == 0
+    await leave(lost)
+    await fake.wait_until(lambda counts: counts.disconnects == 1 and counts.in_flight == 0)
+
+
+async def test_late_requests_are_few(
+    embedder: OllamaEmbedder, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past a number of them a request goes with its caller, so that no backlog grows at a server in trouble."""
+    monkeypatch.setattr(late_queries, "MOST_LATE", 1)
+    fake.set(hold=True)
+    calls = [asyncio.create_task(embedder.embed_query(f"query {n}")) for n in range(3)]
+    await fake.wait_until(lambda counts: counts.in_flight == 3)
+    await leave(*calls)
+    await fake.wait_until(lambda counts: counts.disconnects == 2 and counts.in_flight == 1)
+    fake.set(hold=False)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [{"nan_for": "zzz", "nan_as": "500"}, {"zero_for": "zzz"}, {"odd_400_for": "zzz"}],
+    ids=lambda one: next(iter(one)),
+)
+async def test_a_text_of_doubt_is_judged_by_a_harmless_one(
+    embedder: OllamaEmbedder, fake: FakeOllama, knobs: dict[str, object]
+) -> None:
+    """Words or zeros that may be the server's fault are the text's when a harmless one goes through; else they stay."""
+    fake.set(**knobs)
+    with pytest.raises(TextRefused):
+        await embedder.embed_query("zzz")
+    fake.set(**{name: "" if name.endswith("_for") else value for name, value in knobs.items()})
+    with pytest.raises(EmbedderUnavailable) as caught:
+        await embedder.embed_query("zzz")
+    assert caught.value.reason in {"bad_vectors", "protocol"}
 
 
 async def test_a_late_failure_is_not_repeated_and_not_reported(embedder: OllamaEmbedder, fake: FakeOllama) -> None:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from service.embedder import PartlyEmbedded
-from service.errors import EmbedderUnavailable
+from service.errors import EmbedderUnavailable, TextRefused
 from service.ollama.client import OllamaEmbedder
 from service.ollama.faults import Transient, WireFault
 from service.ollama.reloads import BAD_IN_A_ROW, HARMLESS_TEXT, Reloader, Reloads
@@ -73,7 +73,7 @@ async def test_passages_get_their_vectors_after_a_reload(embedder: OllamaEmbedde
 async def test_a_reload_that_does_not_help_is_the_last(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
     """Vectors that stay bad are reported as before, and the model is left in peace for some minutes."""
     fake.set(zero_for="")
-    for attempts in (4 + len(CURE) + 1, 4):
+    for attempts in (4 + len(CURE) + 2, 4 + 1):
         fake.calls.clear()
         with pytest.raises(EmbedderUnavailable) as caught:
             await embedder.embed_query("nurse")
@@ -94,7 +94,10 @@ async def test_it_may_be_reloaded_again_later(fake: FakeOllama) -> None:
         for _ in range(2):
             with pytest.raises(EmbedderUnavailable):
                 await client.embed_query("nurse")
-    assert steps(fake) == (["nurse"] * 4 + CURE) * 2 + ["nurse"]
+    assert steps(fake) == ["nurse"] * 4 + CURE + ["nurse", HARMLESS_TEXT] + ["nurse"] * 3 + CURE + [
+        "nurse",
+        HARMLESS_TEXT,
+    ]
 
 
 async def test_clients_made_anew_remember(fake: FakeOllama) -> None:
@@ -121,7 +124,7 @@ async def test_a_start_cures_too(fake: FakeOllama) -> None:
 async def test_one_bad_text_is_no_reason(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
     """Where a harmless text goes through the text is to blame, and the model stays, for queries and for passages."""
     fake.set(zero_for="poison")
-    with pytest.raises(EmbedderUnavailable):
+    with pytest.raises(TextRefused):
         await embedder.embed_query("poison")
     with pytest.raises(PartlyEmbedded):
         await embedder.embed_documents(["poison", "nurse", "cook"])

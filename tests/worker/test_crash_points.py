@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -130,10 +129,8 @@ class LeaseTaken(Disturbance):
             "update embedding_task set leased_until = now() - interval '1 minute'"
             " where job_id in (select job_id from embedding_task for update skip locked) returning 1"
         )
-        now = datetime.now(UTC)
-        until = now + timedelta(seconds=30)
         limits = {"most": 64, "most_bytes": 10**6}
-        await queries.claim_tasks(self.scene.db, generation=1, lease=uuid4(), now=now, leased_until=until, **limits)
+        await queries.claim_tasks(self.scene.db, generation=1, lease=uuid4(), lease_s=30.0, **limits)
 
 
 class TextChanged(Disturbance):

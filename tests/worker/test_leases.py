@@ -184,14 +184,13 @@ async def test_returning_tasks_waits_for_no_writer(scene: Scene, db: Database) -
     held, free = await scene.post(count=2)
     lease = uuid4()
     await scene.rows("update embedding_task set lease = $1 returning 1", lease)
-    now = await scene.value("select now()")
     async with db.transaction() as connection:
         await connection.execute("select from embedding_task where job_id = $1 for update", held)
-        await queries.renew_lease(db, lease=lease, leased_until=now)
+        await queries.renew_lease(db, lease=lease, lease_s=1.0)
         both = [held, free]
         assert await queries.drop_settled(db, generation=1, lease=lease, job_ids=both) == []
-        assert await queries.discard_tasks(db, lease=lease, job_ids=both, reasons=["one", "two"], now=now) == [free]
-        assert await queries.retry_tasks(db, lease=lease, due_at=now, reason=None) == []
+        assert await queries.discard_tasks(db, lease=lease, job_ids=both, reasons=["one", "two"]) == [free]
+        assert await queries.retry_tasks(db, lease=lease, wait_s=0.0, reason=None) == []
     assert [row["reason"] for row in await scene.tasks()] == [None, "two"]
 
 

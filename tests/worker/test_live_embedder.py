@@ -229,7 +229,7 @@ async def test_a_hanging_start_holds_nothing_up(db: Database) -> None:
 
 
 async def test_a_database_fault_at_the_start_releases(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An embedder whose generation cannot be made is released, for the loop tries again with a new one."""
+    """An embedder whose generation cannot be made is released; soon a new one is tried, for it was not its fault."""
     embedder = WordEmbedder()
 
     async def refuse(*_: object) -> None:
@@ -237,9 +237,9 @@ async def test_a_database_fault_at_the_start_releases(db: Database, monkeypatch:
 
     monkeypatch.setattr(domain, "ensure_generation", refuse)
     live = LiveEmbedder(db, only(embedder))
-    with pytest.raises(DatabaseUnavailable):
-        await live.connect()
+    assert await live.connect() == domain.RECONNECT_S
     assert embedder.closed
+    assert reason(live) == "starting"
     monkeypatch.undo()
     await live.connect()
     assert reason(live) is None

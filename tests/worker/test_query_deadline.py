@@ -205,7 +205,7 @@ async def test_an_embedder_started_anew_is_probed(live: LiveEmbedder, stuck: Stu
 
 async def test_too_many_queries_are_no_outage(live: LiveEmbedder, stuck: StuckEmbedder) -> None:
     """A query that would wait too long fails at once by `overloaded`; that makes no absence and opens no breaker."""
-    live._line._mean_s = DEADLINE_S
+    live._line._mean_s = 0.4 * DEADLINE_S  # two at once are served in time, three are not
     stuck.free.clear()
     waiting = [asyncio.create_task(live.embed_query("accountant")) for _ in range(2)]
     await stuck.reached.wait()

@@ -1,19 +1,20 @@
 -- Take due tasks under a lease, oldest first; another worker's rows are skipped, a lapsed lease counts as none. A task
 -- under suspicion (it has strikes, or a claim with it broke by a fault of ours) is taken alone, so that no other shares
 -- its fate and it is seen whose fault it was.
+-- Due and lapsed by the database's clock, here and wherever a task is written: the clocks of processes differ, and one
+-- that is ahead would take live leases from the others.
 -- Comes with what is to be embedded, and with a twin: another posting whose same text is embedded already.
 -- $1 generation smallint
 -- $2 lease uuid: made by the claimer, the same for all rows of this claim
--- $3 now timestamptz
--- $4 leased_until timestamptz
--- $5 most bigint: tasks
--- $6 most_bytes bigint: of text, after which no further task is taken; the first is taken whatever its length
+-- $3 lease_s double precision: how long the lease holds if nobody renews it
+-- $4 most bigint: tasks
+-- $5 most_bytes bigint: of text, after which no further task is taken; the first is taken whatever its length
 with due as (
     select job_id, due_at, strikes > 0 or coalesce(reason = 'worker_fault', false) as suspected
     from embedding_task
-    where failed_at is null and due_at <= $3 and (leased_until is null or leased_until < $3)
+    where failed_at is null and due_at <= now() and (leased_until is null or leased_until < now())
     order by due_at, job_id
-    limit $5
+    limit $4
     for update skip locked
 ),
 
@@ -36,11 +37,11 @@ placed as (
 
 claimed as (
     update embedding_task t
-    set lease = $2, leased_until = $4, attempts = least(t.attempts + 1, 30000)
+    set lease = $2, leased_until = now() + make_interval(secs => $3), attempts = least(t.attempts + 1, 30000)
     from placed p
     where
         t.job_id = p.job_id
-        and (p.place = 1 or (not p.alone and not p.suspected and p.bytes_to_here - p.bytes < $6))
+        and (p.place = 1 or (not p.alone and not p.suspected and p.bytes_to_here - p.bytes < $5))
     returning t.job_id, t.attempts, t.strikes, t.traceparent, t.created_at
 )
 

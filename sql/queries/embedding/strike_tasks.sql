@@ -3,9 +3,8 @@
 -- $1 lease uuid
 -- $2 job_ids bigint[]: one element a task, and so on in parallel
 -- $3 reasons text[]
--- $4 due_at timestamptz[]
+-- $4 waits_s double precision[]: from now, by the clock of claim_tasks.sql
 -- $5 most_strikes integer: with so many a task is set aside
--- $6 now timestamptz
 with mine as (
     select job_id from embedding_task
     where lease = $1 and job_id = any($2)
@@ -13,9 +12,10 @@ with mine as (
 )
 
 update embedding_task t set
-    lease = null, leased_until = null, strikes = t.strikes + 1, due_at = made.due_at, reason = made.reason,
-    failed_at = case when t.strikes + 1 >= $5 then $6::timestamptz end
-from unnest($2::bigint[], $3::text[], $4::timestamptz[]) as made (job_id, reason, due_at)
+    lease = null, leased_until = null, strikes = t.strikes + 1,
+    due_at = now() + make_interval(secs => made.wait_s), reason = made.reason,
+    failed_at = case when t.strikes + 1 >= $5 then now() end
+from unnest($2::bigint[], $3::text[], $4::double precision[]) as made (job_id, reason, wait_s)
 join mine on mine.job_id = made.job_id
 where t.job_id = made.job_id
 returning t.job_id

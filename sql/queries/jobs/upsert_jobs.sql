@@ -48,8 +48,9 @@ worded as (
 ),
 
 tasked as (
+    -- due by the database's clock, as claim_tasks.sql compares: a writer's that is ahead would hide the task for so long
     insert into embedding_task (job_id, text_hash, due_at, traceparent, created_at)
-    select w.id, w.text_hash, $4, $5, $4
+    select w.id, w.text_hash, now(), $5, $4
     from written w
     where not exists (
         select from embedded e join live_generation l on l.generation = e.generation
