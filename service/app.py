@@ -50,7 +50,7 @@ from service.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 API = "/api/v1"
-QUERY_SHARE = 0.8
+QUERY_SHARE = 0.75
 """Of the deadline of a search, for embedding it; the rest is left to serve it by words if need be."""
 CLOSE_S, KEEP_S = 0.8, 2.5
 """What the embedder and the pool each get at the end of a stop, and what is left for those that end after them."""

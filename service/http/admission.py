@@ -5,8 +5,7 @@ looked at. Else the body is read first, before anybody knows who sends it: as fa
 within READ_S, and while all bodies of the class hold no more than their share of memory.
 
 A place is held from when the body is there until the first piece of the answer is: neither a slow sender nor a slow
-reader holds one. Headers go out with that piece, late if it takes long. The arithmetic is in `limit`; gates are those
-of one process.
+reader holds one. Headers go out with that piece, late if it takes long. The arithmetic is in `limit`.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from service.telemetry.stages import count, note_turned_away, observe_admission_
 log = get_logger(__name__)
 
 READ_S = 30.0
-"""A body that takes longer is refused, since what came of it fills memory: 16 MiB need 4.5 Mbit/s."""
+"""From its first piece on; a body that takes longer is refused, since it fills memory. 16 MiB need 4.5 Mbit/s."""
 _NOTED_S = 0.001
 _BAD_STATUS = 400
 _OPEN = frozenset({"/health", "/metrics", "/docs", "/openapi.json"})
@@ -191,12 +190,15 @@ class _Body:
         self._ready: deque[Message] = deque()
 
     async def read_ahead(self) -> _Refusal | None:
-        """Read to the end, or as far as the application would; a body that came in one message costs nothing."""
-        door, work = self._door, self._door.work
+        """Read to the end, or as far as the application would; a body that comes in one message costs nothing."""
+        self._take(await self._receive())
+        return await self._read_pieces(self._door.work) if self._more else None
+
+    async def _read_pieces(self, work: WorkClass) -> _Refusal | None:
         try:
             async with asyncio.timeout(READ_S):
                 while self._more and self._size <= work.max_body_bytes:
-                    if self._held_bytes and door.held_bytes > work.max_held_bytes:
+                    if self._door.held_bytes > work.max_held_bytes:
                         return "line_full"
                     self._take(await self._receive())
         except TimeoutError:
@@ -206,10 +208,10 @@ class _Body:
     def _take(self, message: Message) -> None:
         self._more = message.get("more_body", False)
         self.gone = message["type"] == "http.disconnect"
-        if self._pieces is None and not self._more:
-            self._ready.append(message)
-            return
         if self._pieces is None:
+            if not self._more:
+                self._ready.append(message)
+                return
             self._pieces = io.BytesIO()  # a list of many small pieces would take a hundred times what they bring
         brought = self._pieces.write(message.get("body", b""))
         self._size += brought
@@ -254,13 +256,12 @@ class _Passage:
         self._body = body
         self._scope = scope
         self._send = send
-        self._status = 0
         self._begun: Message | None = None
 
     async def send(self, message: Message) -> None:
         """Pass a message out. Before the first goes, nothing may be held: its client may read nothing for hours."""
         if message["type"] == "http.response.start":
-            self._status, self._begun = message["status"], message
+            self._begun = message
             return
         self.end()
         if not message.get("more_body", False):
@@ -274,7 +275,7 @@ class _Passage:
         """Give the place back; safe to repeat. Only what was served well says how long it takes."""
         if self._ticket.state == "served":
             route = self._scope.get("path_template")
-            told = self._begun is not None and route is not None and self._status < _BAD_STATUS
+            told = self._begun is not None and route is not None and self._begun["status"] < _BAD_STATUS
             kind = f"{self._scope['method']} {route}" if told else None
             self._door.gate.leave(self._ticket, time.monotonic(), kind)
 
@@ -292,8 +293,7 @@ def _routed(path: str) -> str:
 
 async def _refuse(scope: Any, send: Any, name: str, refusal: _Refusal) -> None:
     if refusal == "body_too_slow":
-        late = UnreadableBody(f"The body did not arrive within {READ_S:g} s")
-        await send_problem(scope, send, late, {"Connection": "close"})
+        await send_problem(scope, send, UnreadableBody(f"The body took over {READ_S:g} s"), {"Connection": "close"})
         return
     count("jobsense_admission_rejected_total", name, refusal)
     note_turned_away()

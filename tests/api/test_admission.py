@@ -13,6 +13,7 @@ import pytest
 
 from service.app import App
 from service.config import Settings
+from service.health.model import Part
 from service.http import admission, limit
 from service.http.limit import Gate, Ticket
 from tests.api.calls import JOBS, SEARCH, problem
@@ -150,3 +151,33 @@ async def test_a_client_that_hangs_up_leaves_the_line(api: Service, wire: httpx.
         asking.cancel()
         await until(lambda: gate.waiting == 0)
     assert gate.in_service == 0
+
+
+@pytest.mark.parametrize("path", [f"{JOBS}/batch", f"{JOBS}/batch/", f"/{JOBS}/batch", f"{JOBS}//batch/"])
+async def test_a_batch_is_heavy_however_its_path_is_written(api: Service, path: str) -> None:
+    """Every path that routing takes to the batch goes through the gate of batches."""
+    async with all_taken(gate_of(api, "heavy"), line=17):
+        problem(await api.client.post(f"http://test{path}", json=[job_body()]), 503, "overloaded")
+    assert (await api.client.post(f"http://test{path}", json=[job_body()])).status_code == 200
+    assert rejected(api, "heavy", "overloaded") == 1
+
+
+async def test_many_who_ask_for_the_health_share_an_answer(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports need no place, so that asking often must cost no more than asking once; the next asks anew."""
+    health = api.app.state["health"]
+    asked, go = [], asyncio.Event()
+
+    async def probe() -> Part:
+        asked.append("database")
+        await go.wait()
+        return Part("up")
+
+    monkeypatch.setattr(health, "_database", probe)
+    asking = [asyncio.create_task(api.client.get("/health")) for _ in range(20)]
+    await until(lambda: asked != [])
+    asking[0].cancel()
+    go.set()
+    answers = await asyncio.gather(*asking[1:])
+    assert ({answer.status_code for answer in answers}, len(asked)) == ({200}, 1)
+    assert (await api.client.get("/health")).json()["status"] == "up"
+    assert len(asked) == 2

@@ -44,7 +44,7 @@ def serve_on(
     """How to run the application on a database, with times of a tenth."""
     for name in ("POOL_TIMEOUT_S", "LOCK_TIMEOUT_S", "SILENCE_S", "RELEASE_S"):
         monkeypatch.setattr(service.db, name, getattr(service.db, name) / 10)
-    monkeypatch.setattr(service.db, "STATEMENT_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("service.app.STATEMENT_TIMEOUT_S", 2.0)
     monkeypatch.setattr("service.health.domain.PROBE_TIMEOUT_S", 0.5)
     return lambda dsn: running(settings, dsn, telemetry, embedder, monkeypatch)
 

@@ -135,6 +135,7 @@ def children(pid: int) -> list[int]:
 def test_several_processes_serve_and_stop(start: Start, tmp_path: Path, dsn: str) -> None:
     """Two of them share the port without delay; SIGTERM ends them all with exit code 0."""
     running, address = begin(start, tmp_path, dsn, workers="2")
+    running.wait_for(r'(?s)"service\.ready".*"service\.ready"')
     workers = children(running.process.pid)
     with httpx.Client(base_url=address) as client:
         assert median_s(client) < NAGLE_S

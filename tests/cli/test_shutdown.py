@@ -15,7 +15,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.cli.conftest import Call, Result, Running, Start, environment, is_alive, wait_for_database
+from tests.cli.conftest import PATIENCE_S, Call, Result, Running, Start, environment, is_alive, wait_for_database
 from tests.cli.test_serve import BODY, begin, children, connect, post_half
 from tests.fake_ollama.serve import FakeOllama
 from tests.fakes import WordEmbedder
@@ -171,11 +171,12 @@ def test_all_at_once(start: Start, tmp_path: Path, dsn: str, fake: FakeOllama, c
         address = all_running[0].wait_for(r'"service.starting".*"address":"(http://[^"]+)"')[1]
         all_running[0].wait_for("(?s)" + '"service.ready".*' * int(workers))
         wait_until_embedded(dsn, httpx.post(f"{address}/api/v1/jobs", json=JOB))
+        wait_until_searched_by_meaning(address)
         pids = children(all_running[0].process.pid)
         fake.set(hold=True)
-        assert httpx.post(f"{address}/api/v1/jobs", json=JOB).status_code == 201
+        assert httpx.post(f"{address}/api/v1/jobs", json=JOB | {"title": "Cook"}).status_code == 201
         wait_in_flight(fake, 1)
-        asked = [Asking("POST", f"{address}/api/v1/search", json={"text": "help"}) for _ in range(4)]
+        asked = [Asking("POST", f"{address}/api/v1/search", json={"text": f"cook {n}"}) for n in range(4)]
         wait_in_flight(fake, 2)
         with post_half(address) as half:
             proxy.silence()
@@ -191,6 +192,15 @@ def test_all_at_once(start: Start, tmp_path: Path, dsn: str, fake: FakeOllama, c
     assert not any(is_alive(pid) for pid in pids)
     for result in results:
         check_output(result)
+
+
+def wait_until_searched_by_meaning(address: str) -> None:
+    """Wait until every process is connected to the model: many searches in a row, each on a connection of its own."""
+    row, deadline = 0, time.monotonic() + PATIENCE_S
+    while row < 12:
+        found = httpx.post(f"{address}/api/v1/search", json={"text": "help"}).json()
+        row = row + 1 if found["mode"]["served"] == "hybrid" else 0
+        assert time.monotonic() < deadline, found
 
 
 def wait_until_embedded(dsn: str, created: httpx.Response) -> None:

@@ -22,7 +22,7 @@ TIMES = 3.0
 OVERLOAD_S = 20.0
 SETTLING_S = 1.0
 """The line is long enough for fifty clients who wait for their answers. An overload fills it once, at its start, and
-whoever stands in it then waits for long; afterwards only a short line is used. Told beside the whole, which is judged."""
+whoever stands in it then waits for long; afterwards only a short line is used. Told beside the whole, which counts."""
 RECOVERY_S = 2.0
 WANTED_GOODPUT = 0.8
 MOST_SLOWER = 3.0

@@ -158,7 +158,7 @@ def test_there_is_room_while_a_place_is_free() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "at_once", "limit"),
-    [(0.100, 4, SIZE.least), (0.011, 7, SIZE.most), (0.011, 3, SIZE.start), (0.027, 7, SIZE.start)],
+    [(0.100, 4, SIZE.least), (0.011, 7, SIZE.most), (0.011, 3, SIZE.start), (0.0225, 7, SIZE.start)],
     ids=["slow", "fast", "places to spare", "in between"],
 )
 def test_the_limit_follows_the_pace(seconds: float, at_once: int, limit: int) -> None:
@@ -181,7 +181,7 @@ def test_a_slower_world_becomes_the_usual() -> None:
     history = History()
     history.serve(0.010, at_once=1, times=20)
     history.serve(0.100, at_once=1, times=200)
-    history.serve(0.200, at_once=7, times=100)
+    history.serve(0.150, at_once=7, times=100)
     assert history.gate.limit == SIZE.most
 
 
@@ -200,3 +200,41 @@ def test_kinds_are_bounded() -> None:
     for number in range(1000):
         history.gate.leave(history.come(), history.now, f"GET /{number}")
     assert len(history.gate._pace._alone) == len(history.gate._pace._seen) < 300
+
+
+@pytest.mark.parametrize(("came", "overloaded"), [(SIZE.line, True), (SIZE.line - 1, False)])
+def test_an_overload_ends_when_the_line_would_hold_who_is_turned_away(came: int, overloaded: bool) -> None:
+    """Counted second by second: as many as the long line holds are an overload still, fewer could have waited."""
+    history = History(Size(start=4, least=3, most=6, line=8, patience_s=60.0))
+    for _ in range(SIZE.start + SIZE.line + 1):
+        history.come()
+    history.now = 100.9
+    assert history.come().state == "turned_away"
+    history.gate.expire(101.0)
+    history.now = 101.5
+    for _ in range(came):
+        assert history.come().state == "turned_away"
+    history.now = 101.9
+    assert history.gate.turns_away(history.now)
+    history.gate.expire(102.0)
+    assert history.gate.overloaded is overloaded
+
+
+def test_a_world_that_became_slower_is_learnt_without_anyone_alone() -> None:
+    """Under traffic that never ends, the limit leaves its least again once that is the new pace."""
+    history = History()
+    history.serve(0.010, at_once=1, times=20)
+    history.serve(0.100, at_once=SIZE.start + 1, times=50)
+    assert history.gate.limit == SIZE.least
+    history.serve(0.100, at_once=SIZE.least + 1, times=1000)
+    assert history.gate.limit > SIZE.least
+
+
+def test_a_usual_that_is_too_slow_is_forgotten() -> None:
+    """Requests side by side that are faster than alone show that the usual is out of date: what comes next is slow."""
+    history = History()
+    history.serve(0.100, at_once=1, times=20)
+    history.serve(0.010, at_once=4, times=3000)
+    assert history.gate.limit == SIZE.start
+    history.serve(0.100, at_once=4, times=10)
+    assert history.gate.limit == SIZE.least
