@@ -146,7 +146,8 @@ def test_several_processes_serve_and_stop(start: Start, tmp_path: Path, dsn: str
     assert result.code == 0, result.out + result.err
     assert result.out.count('"service.ready"') == 2
     assert "Traceback" not in result.out + result.err
-    assert not any(is_alive(pid) for pid in workers)
+    while any(is_alive(pid) for pid in workers):  # what tracks resources for multiprocessing ends when it sees the end
+        assert time.monotonic() - began < 10
 
 
 def test_an_outdated_schema_is_refused_by_name(call: Call, dsn: str) -> None:

@@ -158,7 +158,7 @@ def test_there_is_room_while_a_place_is_free() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "at_once", "limit"),
-    [(0.100, 4, SIZE.least), (0.011, 7, SIZE.most), (0.011, 3, SIZE.start), (0.0225, 7, SIZE.start)],
+    [(0.100, 4, SIZE.least), (0.011, 7, SIZE.most), (0.011, 3, SIZE.start), (0.020, 7, SIZE.start)],
     ids=["slow", "fast", "places to spare", "in between"],
 )
 def test_the_limit_follows_the_pace(seconds: float, at_once: int, limit: int) -> None:
