@@ -61,7 +61,8 @@ def unavailable(response: httpx.Response, log: BytesIO, reason: str) -> None:
     problem(response, 503, "database_unavailable")
     assert int(response.headers["retry-after"]) >= 1
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    (line,) = [one for one in lines if one.get("request_id") == response.headers["x-request-id"]]
+    own = [one for one in lines if one.get("request_id") == response.headers["x-request-id"]]
+    (line,) = [one for one in own if one["event"] == "http.request"]
     assert line["error.type"] == reason
 
 
@@ -194,6 +195,7 @@ async def test_a_server_that_says_nothing(serve_on: Serve, dsn: str) -> None:
             assert await well(api)
 
 
+@pytest.mark.usefixtures("server")  # opens the folder to the account that Postgres runs as
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL])
 async def test_the_server_is_restarted(serve_on: Serve, server_folder: Path, log: BytesIO, how: signal.Signals) -> None:
     """Ended in order, at once or killed: requests are 503 while it is away, and then go on, with all that was said."""
