@@ -237,9 +237,10 @@ async def test_it_recovers_without_a_restart(
     await served.parts.live.connect()
     assert (await bounded(served))["degraded"]["since"] == first["degraded"]["since"]
     fake.set(hang=False, zero_for=None, missing_model=False, drop=None)
-    await served.parts.live.connect()
-    whole = await bounded(served)
-    assert (whole["degraded"], whole["mode"]["served"]) == (None, "hybrid")
+    async with asyncio.timeout(10):  # a model that gave rubbish may just be loading anew
+        while (whole := await bounded(served))["degraded"] is not None:
+            await served.parts.live.connect()
+    assert whole["mode"]["served"] == "hybrid"
     assert sample(served, "jobsense_breaker_state", dependency="embedder") == 0
     fault(fake)
     assert (await bounded(served))["degraded"]["since"] > first["degraded"]["since"]
