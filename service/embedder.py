@@ -11,6 +11,9 @@ from service.errors import EmbedderUnavailable, TextRefused
 Vector = list[float]
 """An embedding: finite floats with an L2 norm of 1 (within 1e-3)."""
 
+QUIET_AFTER_S = 3.0
+"""Without a query for so long, here or in another process, bulk work need not give way any more."""
+
 NONE_SUSPECT: Mapping[int, str] = MappingProxyType({})
 
 

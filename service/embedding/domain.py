@@ -9,7 +9,7 @@ import msgspec
 
 from service.arrival import waited_s
 from service.db import Database
-from service.embedder import Embedder, Vector
+from service.embedder import QUIET_AFTER_S, Embedder, Vector
 from service.embedding import queries
 from service.embedding.breaker import MOST_PAUSE_S, Breaker
 from service.embedding.deadline import all_within
@@ -28,8 +28,6 @@ RECONNECT_S = 2.0
 GENERATION_MAX_AGE_S = 2.0
 CHECK_EVERY_S = 15.0
 """How often a running embedder is asked whether its model is still the one of the generation."""
-QUIET_AFTER_S = 3.0
-"""Without a query for so long, postings are embedded as fast as can be."""
 PROBE_TEXT = "accountant"
 """A harmless query that tells whether an absent embedder is back."""
 COSTLY_TO_ASK = frozenset({"model_differs", "unstable_vectors"})

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from service.db import Database
+from service.embedder import QUIET_AFTER_S
 from service.embedding import queries
 from service.errors import DatabaseUnavailable
 from service.telemetry.logs import get_logger
@@ -27,8 +28,7 @@ log = get_logger(__name__)
 Result = TypeVar("Result")
 
 ANNOUNCE_EVERY_S = 1.0
-BUSY_S = 3.0
-"""Queries are about for so long after one was announced; longer than a process waits between two announcements."""
+"""Well under QUIET_AFTER_S, so that a steady flow of queries never looks like none."""
 READ_EVERY_S = 0.2
 LEASE_S = 5.0
 """A process that died leaves the turn to others after so long."""
@@ -121,7 +121,7 @@ class Lane:
     async def _look_for_queries(self) -> None:
         age_s = await self._ask(queries.fetch_query_age, server=self._server)
         if age_s is not None:
-            self._busy_until = time.monotonic() + BUSY_S - age_s
+            self._busy_until = time.monotonic() + QUIET_AFTER_S - age_s
 
     async def _be_fair(self) -> None:
         """Let others have a turn after a while, since who has just given it up would always be the first to ask."""

@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from service.embedder import QUIET_AFTER_S
+
 QUERIES_IN_FLIGHT = 4
 """Those behind the first stand in the server's own line, and so before whatever bulk request comes next."""
 QUERIES_PER_YIELD = 16
 """Queries that may pass one waiting bulk request; bounded, so that a steady stream of them cannot starve indexing."""
-QUIET_AFTER_S = 3.0
-"""Without a query for so long, bulk requests may be long again."""
 
 
 class Lanes:

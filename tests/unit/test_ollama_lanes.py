@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from service.embedder import QUIET_AFTER_S
 from service.ollama.client import OllamaEmbedder
-from service.ollama.lanes import QUERIES_IN_FLIGHT, QUERIES_PER_YIELD, QUIET_AFTER_S, Lanes
+from service.ollama.lanes import QUERIES_IN_FLIGHT, QUERIES_PER_YIELD, Lanes
 from tests.fake_ollama.clients import started
 from tests.fake_ollama.serve import FakeOllama
 

@@ -10,7 +10,8 @@ import pytest
 
 from service import arrival
 from service.db import Database
-from service.embedding.domain import QUIET_AFTER_S, LiveEmbedder
+from service.embedder import QUIET_AFTER_S
+from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.worker import GENTLE, IDLE_S, MOST_REST_S, Worker
 from service.errors import EmbedderUnavailable

@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 
 from service.db import Database
-from service.embedder import Embedder
+from service.embedder import QUIET_AFTER_S, Embedder
 from service.embedding import lane as lane_module
 from service.embedding import queries
 from service.embedding.domain import LiveEmbedder
-from service.embedding.lane import BUSY_S, LEASE_S, Lane, Lanes
+from service.embedding.lane import LEASE_S, Lane, Lanes
 from service.embedding.model import Generation
 from service.embedding.worker import Worker
 from service.errors import DatabaseUnavailable
@@ -87,7 +87,7 @@ async def test_queries_are_seen_by_bulk_work_elsewhere(scene: Scene, lane: Lane,
     assert not other.queries_elsewhere(), "nobody reads without bulk work"
     async with other.bulk():
         assert other.queries_elsewhere()
-    await age_lane(scene, BUSY_S)
+    await age_lane(scene, QUIET_AFTER_S)
     async with other.bulk():
         assert not other.queries_elsewhere()
 
