@@ -191,9 +191,8 @@ class Cluster:
 
     def _answering(self) -> Path | None:
         folder = find_socket_dir(self.path)
-        if folder and self._programs.ask("pg_isready", "-q", "-h", str(folder), "-p", "5432", "-t", "5"):
-            return folder
-        return None
+        answers = folder and self._programs.ask("pg_isready", "-q", "-h", str(folder), "-p", "5432", "-t", "5")
+        return folder if answers else None
 
     def _launch(self, locks: Locks) -> bool:
         """Start the server unless one lives already; the started server inherits the lock that says so."""
@@ -272,6 +271,7 @@ class Cluster:
                     raise
                 time.sleep(POLL_S)
             else:
+                locks.wait_for_end(deadline)
                 with contextlib.suppress(OSError):
                     if socket_dir not in (self.path, None):
                         socket_dir.rmdir()

@@ -84,6 +84,11 @@ class Locks:
         with self.server() as file:
             return file is None
 
+    def wait_for_end(self, deadline: float) -> None:
+        """Wait, up to a time of the monotonic clock, for the last process of a server that has removed its pid file."""
+        while self.server_lives() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+
 
 def _alone(file: int) -> bool:
     try:

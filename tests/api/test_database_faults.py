@@ -104,14 +104,17 @@ async def test_a_locked_posting(quick: Service, dsn: str, log: BytesIO) -> None:
     assert await well(quick)
 
 
-async def test_a_statement_that_takes_too_long(quick: Service, dsn: str, log: BytesIO) -> None:
+async def test_a_statement_that_takes_too_long(
+    serve_on: Serve, dsn: str, log: BytesIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is ended by the server, whatever it waits for."""
-    await create(quick)
-    async with quick.parts.db.connection() as connection:
-        await connection.execute("set lock_timeout = 0; set statement_timeout = 200")
-    async with holding(dsn, "lock table job in access exclusive mode"):
-        unavailable(await quick.client.get(JOBS), log, "statement_timeout")
-    assert await well(quick)
+    monkeypatch.setattr(service.db, "LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr("service.app.STATEMENT_TIMEOUT_S", 1.0)
+    async with serve_on(dsn) as api:
+        await create(api)
+        async with holding(dsn, "lock table job in access exclusive mode"):
+            unavailable(await api.client.get(JOBS), log, "statement_timeout")
+        assert await well(api)
 
 
 async def test_no_connection_comes_free(quick: Service, log: BytesIO) -> None:
