@@ -1,13 +1,14 @@
 """How many requests are served at once, who waits in line, and who is turned away: pure arithmetic, time passed in.
 
 A gate has `limit` places. The limit follows the time that requests spend in service, compared with that of requests of
-the same kind which had the process to themselves: past `_SLOW` times as long it shrinks, below `_FAST` times it grows
-if all places were taken. This is what the gradient algorithms of Netflix's concurrency-limits do.
+the same kind which had the process to themselves: past `_SLOW` times as long it shrinks in
+proportion, below `_FAST` times it grows if all places were taken. This is what the gradient algorithms of Netflix's concurrency-limits do.
 
-In front of the places is a line, first come first served. A line that runs full tells an overload from a burst: from
-then on only a short line is used, so that whoever is accepted is served soon. That ends as soon as fewer were turned
-away within a second than the long line holds, since those could have waited: else a few dozen clients who come back
-when they are told to would keep up for ever an overload that no longer has any other cause.
+In front of the places is a line, first come first served. A line that runs full, or that grows again and again while
+far more come than are served, tells an overload from a burst: from then on only a short line is used, so that whoever
+is accepted is served soon. That ends as soon as fewer were turned away within a second than the long line holds, since
+those could have waited: else a few dozen clients who come back when they are told to would keep up for ever an
+overload that no longer has any other cause.
 """
 
 from collections import deque
@@ -25,11 +26,16 @@ _WINDOW_S = 0.25
 _WINDOW_REQUESTS = 20
 _SLOW = 2.2
 _FAST = 1.8
-_SHRINK = 0.1
+_SHRINK = 0.5  # of the limit, the least that one window leaves
 _FIRST = 10
 _WEIGHT = 0.05
 _DRIFT = 0.01
 _KINDS = 256
+_LOOK_S = 0.03
+_LOOKS = 5
+_GROWN_TO = 16
+_CROWD = 1.5
+"""A line of `_GROWN_TO` or more, longer at each of `_LOOKS` looks, while `_CROWD` times as many came as were served."""
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +91,7 @@ class Gate:
         self._size = size
         self._line: deque[Ticket] = deque()
         self._pace = _Pace()
+        self._growth = _Growth()
         self._served = 0
         self._turned_away = 0
         self._turned_away_at = self._counted_from = 0.0
@@ -112,16 +119,17 @@ class Gate:
             self._serve(ticket, now)
             return ticket
         self._pace.used_up = True
-        if len(self._line) < self.room:
-            self._line.append(ticket)
-        elif self.overloaded:
+        if self.overloaded and len(self._line) >= self.room:
             self._turn_away(ticket, "overloaded", now)
-        else:
+            return ticket
+        if not self.overloaded and (
+            len(self._line) >= self.room or self._growth.seen(now, len(self._line), self._served)
+        ):
             # The oldest have waited in vain longest, and the newest can still be served in good time.
             self._begin_overload(now)
             while len(self._line) >= self.room:
                 self._turn_away(self._line.popleft(), "line_full", now)
-            self._line.append(ticket)
+        self._line.append(ticket)
         return ticket
 
     def leave(self, ticket: Ticket, now: float, kind: str | None = None) -> None:
@@ -183,10 +191,30 @@ class Gate:
             # requests never come alone, nothing else would tell.
             self._pace.drift(up=ratio >= 1)
         if ratio > _SLOW:
-            self.limit = max(self._size.least, self.limit - max(1, int(self.limit * _SHRINK)))
+            # Where all places are taken the time in service is in proportion to their number.
+            self.limit = max(self._size.least, min(self.limit - 1, int(self.limit * max(_SHRINK, _SLOW / ratio))))
         elif ratio < _FAST and self._pace.used_up:
             self.limit = min(self._size.most, self.limit + 1)
         self._pace.begin(now)
+
+
+class _Growth:
+    """Whether the line grows because more come than can be served; a burst makes it jump once, and then it shrinks."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
+
+    def seen(self, now: float, waiting: int, served: int) -> bool:
+        """Take a look, at most once in `_LOOK_S`; `served` counts all who were ever served."""
+        looks = self._looks
+        if looks and (now - looks[-1][0] < _LOOK_S):
+            return False
+        if looks and waiting <= looks[-1][1]:
+            looks.clear()
+        looks.append((now, waiting, served))
+        left = served - looks[0][2]
+        came = left + waiting - looks[0][1]
+        return len(looks) == _LOOKS and waiting >= _GROWN_TO and came > _CROWD * left
 
 
 class _Pace:

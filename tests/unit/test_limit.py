@@ -111,6 +111,39 @@ def test_a_line_that_runs_full_is_an_overload() -> None:
     assert history.reasons()[-1] == "overloaded"
 
 
+def come_and_serve(history: History, *, per_place: int, seconds: float) -> None:
+    """Requests come every ten milliseconds, `per_place` for each that is served."""
+    for _ in range(round(seconds / 0.01)):
+        history.now += 0.01
+        for _ in range(per_place):
+            history.come()
+        history.gate.leave(history.those("served")[0], history.now)
+
+
+LONG_LINE = Size(start=4, least=3, most=6, line=64, patience_s=5.0)
+
+
+def test_a_line_that_keeps_growing_is_an_overload_before_it_is_full() -> None:
+    """Three times as many as are served: after an eighth of a second the oldest in line are turned away."""
+    history = History(LONG_LINE)
+    come_and_serve(history, per_place=3, seconds=0.1)
+    assert not history.gate.overloaded
+    come_and_serve(history, per_place=3, seconds=0.06)
+    assert history.gate.overloaded
+    assert history.reasons().count("line_full") < LONG_LINE.line / 2
+    assert history.gate.waiting == history.gate.room == SHORT
+
+
+def test_a_burst_that_does_not_go_on_is_no_overload() -> None:
+    """Fifty clients who come at once and then wait for their answers stay in line, however long it takes."""
+    history = History(LONG_LINE)
+    for _ in range(50):
+        history.come()
+    come_and_serve(history, per_place=1, seconds=1.0)
+    assert not history.gate.overloaded
+    assert history.reasons() == []
+
+
 def test_an_overload_ends_after_a_second_without_anyone_turned_away() -> None:
     """While some are turned away the line stays short; a second after the last the whole line is used again."""
     history = History()
