@@ -1,8 +1,8 @@
 """How many requests are served at once, who waits in line, and who is turned away: pure arithmetic, time passed in.
 
 A gate has `limit` places. The limit follows the time that requests spend in service, compared with that of requests of
-the same kind which had the process to themselves: past `_SLOW` times as long it shrinks in
-proportion, below `_FAST` times it grows if all places were taken. This is what the gradient algorithms of Netflix's concurrency-limits do.
+the same kind which had the process to themselves: past `_SLOW` times as long it shrinks in proportion, below `_FAST`
+times it grows if all places were taken. This is what the gradient algorithms of Netflix's concurrency-limits do.
 
 In front of the places is a line, first come first served. A line that runs full, or that grows again and again while
 far more come than are served, tells an overload from a burst: from then on only a short line is used, so that whoever

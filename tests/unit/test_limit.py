@@ -131,7 +131,7 @@ def test_a_line_that_keeps_growing_is_an_overload_before_it_is_full() -> None:
     come_and_serve(history, per_place=3, seconds=0.06)
     assert history.gate.overloaded
     assert history.reasons().count("line_full") < LONG_LINE.line / 2
-    assert history.gate.waiting == history.gate.room == SHORT
+    assert history.gate.waiting <= history.gate.room == SHORT
 
 
 def test_a_burst_that_does_not_go_on_is_no_overload() -> None:
