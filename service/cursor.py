@@ -12,7 +12,7 @@ from service.errors import FieldError, Invalid, Stale
 
 T = TypeVar("T")
 
-MOST_CHARACTERS = 2_000
+MOST_CHARACTERS = 4_000
 _FINGERPRINT_BYTES = 8
 _INT64 = 2**63
 

@@ -1,4 +1,4 @@
-"""How a search is answered: embed, choose the scan, search, and say truthfully what was served."""
+"""How a search is answered: embed, choose the scan, look, and say truthfully what was served."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,31 +9,21 @@ import msgspec
 
 from service.db import Database, half_vector
 from service.embedder import Vector
-from service.errors import EmbedderUnavailable, TextRefused
+from service.errors import EmbedderUnavailable, Stale, TextRefused
 from service.jobs.domain import folded, now_utc
-from service.jobs.model import Filters
 from service.search import queries
-from service.search.model import (
-    Degraded,
-    HitRow,
-    Mode,
-    Modes,
-    Scan,
-    SearchAnswer,
-    SearchRequest,
-    Total,
-)
+from service.search.answer import Found, answer_of
+from service.search.highlight import highlight
+from service.search.model import Degraded, HitRow, SearchAnswer, SearchRequest
+from service.search.paging import Look, Position, microseconds, read_position, write_position
 from service.search.scan import ScanChooser, needs_job
 from service.telemetry.stages import annotate
 
 WAITING_WARNING = "some postings are not embedded yet: they are found by their words only"
 BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
-MOST_BUDGET = 4000
 PASSING = frozenset({"overloaded", "text_refused"})
 """Reasons of this search alone, which say nothing of the embedder."""
-NO_FLOOR = -1.0
-"""The least similarity there is."""
 
 
 class GenerationLike(Protocol):
@@ -74,6 +64,47 @@ Waiting = Callable[[], int]
 """How many postings wait to be embedded, as last counted."""
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """One search on its way: who asked what and when, and where it goes on if it is not the first page."""
+
+    tenant_id: int
+    request: SearchRequest
+    since: datetime
+    position: Position | None
+
+    def parameters(self) -> dict[str, Any]:
+        """What all statements take alike."""
+        given: dict[str, Any] = {
+            "tenant_id": self.tenant_id,
+            "now": self.since,
+            "since": None if self.position is None else self.since,
+            "half_life_days": self.request.recency_half_life_days,
+            "facets": self.request.facets or None,
+            "explained": self.request.explain,
+        }
+        return given | folded(self.request.filters)
+
+    def terms(self) -> dict[str, Any]:
+        """What the statements that read words take besides."""
+        position = self.position
+        return {
+            "text": self.request.text,
+            "ndocs": None if position is None else position.ndocs,
+            "jobs": None if position is None else position.jobs,
+        }
+
+    def ends_with(self, found: Found, **where: Any) -> Position:
+        """A position of this search."""
+        return Position(
+            since=microseconds(self.since),
+            served=found.served,
+            generation=found.generation,
+            ndocs=found.whole.ndocs,
+            jobs=found.whole.jobs,
+            **where,
+        )
+
+
 class Searcher:
     """Answers searches; wired to whatever embeds queries."""
 
@@ -93,16 +124,26 @@ class Searcher:
         self._chooser = chooser or ScanChooser()
 
     async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
-        """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade."""
-        start = time.perf_counter()
-        embedded, degraded = await self._embed(request)
+        """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade.
+
+        Raises Invalid or Stale for a cursor that is none, or that no longer fits.
+        """
+        start, now = time.perf_counter(), now_utc()
+        position = read_position(tenant_id, request, now)
+        asked = Asked(tenant_id, request, now if position is None else position.moment, position)
+        embedded, degraded = await self._embed(asked)
         if embedded is None:
-            answer = await self._by_words(tenant_id, request)
+            found, following = await self._by_words(asked, degraded)
         else:
-            answer = await self._by_meaning(tenant_id, request, embedded)
+            found, following = await self._by_meaning(asked, embedded)
+        answer = answer_of(request, found)
         answer.degraded = degraded
+        if following is not None:
+            answer.next_cursor = write_position(tenant_id, request, following)
         if self._waiting() and request.mode != "lexical":
             answer.warnings.append(WAITING_WARNING)
+        if request.highlight:
+            await highlight(self._db, tenant_id, request.text, answer.results)
         answer.took_ms = round((time.perf_counter() - start) * 1000, 3)
         annotate(
             jobsense_search_mode=answer.mode.served,
@@ -112,132 +153,140 @@ class Searcher:
         )
         return answer
 
-    async def _embed(self, request: SearchRequest) -> tuple[QueryVectorLike | None, Degraded | None]:
+    async def _embed(self, asked: Asked) -> tuple[QueryVectorLike | None, Degraded | None]:
+        """The vector, or why there is none. A later page is served as the first was."""
+        request, position = asked.request, asked.position
         if request.mode == "lexical":
             return None, None
+        if position is not None and position.served == "lexical" and (before := position.degraded) is not None:
+            if request.on_degraded == "fail":
+                raise EmbedderUnavailable("the pages before were found by words alone", reason=before.reason)
+            return None, before
         try:
-            return await self._embed_query(request.text), None
+            embedded = await self._embed_query(request.text)
         except TextRefused as error:
             reason, refused = "text_refused", EmbedderUnavailable(error.detail, reason="text_refused")
         except EmbedderUnavailable as error:
             reason, refused = error.reason, error
+        else:
+            if position is not None and position.generation != embedded.generation.id:
+                raise Stale("the cursor is of another generation of vectors; start again without it")
+            return embedded, None
         if request.on_degraded == "fail":
             raise refused
+        if position is not None:
+            raise Stale("the search cannot go on by meaning now; start again without the cursor to search by words")
         since = None if reason in PASSING else self._absent_since()
         return None, Degraded(reason, since or datetime.now(UTC))
 
-    async def _by_meaning(self, tenant_id: int, request: SearchRequest, embedded: QueryVectorLike) -> SearchAnswer:
-        """Widen the look until the page is full or everything near enough has been seen."""
-        filters = request.filters
-        floor = embedded.generation.similarity_floor if request.min_score is None else request.min_score
-        budget = max(BUDGET, 3 * request.top_k + 10)
-        scan = await self._scan(tenant_id, filters, embedded.generation, budget)
-        rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
-        seen = rows
-        while len(rows) < request.top_k:
-            if not rows and scan.kind == "index":
-                # A look that found nothing near enough says nothing of itself; the same without a floor does.
-                seen = await self._rows(tenant_id, request, embedded, filters, scan, NO_FLOOR)
-            if (wider := _wider(seen, scan, floor)) is None:
+    async def _by_meaning(self, asked: Asked, embedded: QueryVectorLike) -> tuple[Found, Position | None]:
+        """Look ring by ring until the page is full or everything near enough has been seen."""
+        request, generation = asked.request, embedded.generation
+        floor = generation.similarity_floor if request.min_score is None else request.min_score
+        look = await self._first_look(asked, generation, floor)
+        rows: list[HitRow] = []
+        while True:
+            wanted = request.top_k - len(rows)
+            ring, look = await self._settled(asked, embedded, look, wanted)
+            whole = ring[0]
+            ring = [row for row in ring if row.place is not None]
+            rows += ring[:wanted]
+            outside = look.next_ring(whole, floor)
+            if len(ring) >= wanted or outside is None:
                 break
-            scan = wider
-            seen = rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
-        annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
-        cut = _cut(seen, scan, floor) or _gave_up(seen, scan)
-        return _answer(
-            request, rows, "hybrid" if request.mode == "hybrid" else "semantic", cut=cut, generation=embedded.generation
+            look = outside
+        annotate(jobsense_search_index=look.scan.kind, jobsense_search_ef_search=look.scan.ef)
+        cut = look.edge(whole) > floor or look.gave_up(whole)
+        found = Found(
+            served="hybrid" if request.mode == "hybrid" else "semantic",
+            rows=rows,
+            whole=whole,
+            cut=cut,
+            scan=look.scan,
+            weight=generation.coverage_weight,
+            model=generation.model,
+            generation=generation.id,
         )
+        if len(ring) > wanted:
+            where = {"inner": look.inner, "outer": look.edge(whole), "score": rows[-1].score, "id": rows[-1].id}
+            return found, asked.ends_with(found, budget=look.scan.budget, **where)
+        if outside is not None:
+            return found, asked.ends_with(found, budget=outside.scan.budget, inner=outside.inner)
+        return found, None
 
-    async def _scan(self, tenant_id: int, filters: Filters, generation: GenerationLike, budget: int) -> Scan:
-        return await self._chooser.choose(
+    async def _first_look(self, asked: Asked, generation: GenerationLike, floor: float) -> Look:
+        position, filters = asked.position, asked.request.filters
+        budget = max(BUDGET, 3 * asked.request.top_k + 10) if position is None else position.budget
+        scan = await self._chooser.choose(
             self._db,
             generation=generation.id,
-            tenant_id=tenant_id,
+            tenant_id=asked.tenant_id,
             filters=filters,
             budget=budget,
-            now=now_utc(),
+            now=asked.since,
             **folded(filters),
         )
+        if position is None:
+            return Look(scan, floor)
+        after = None if position.score is None or position.id is None else (position.score, position.id)
+        outer = floor if position.outer is None else max(floor, position.outer)
+        return Look(scan, outer, position.inner, after, fixed=position.outer is not None)
 
-    async def _rows(
-        self,
-        tenant_id: int,
-        request: SearchRequest,
-        embedded: QueryVectorLike,
-        filters: Filters,
-        scan: Scan,
-        floor: float,
-    ) -> list[HitRow]:
-        arguments: dict[str, Any] = {
+    async def _settled(
+        self, asked: Asked, embedded: QueryVectorLike, look: Look, wanted: int
+    ) -> tuple[list[HitRow], Look]:
+        """Look wider until there are as many rows as wanted and one more, or the ring has been seen whole."""
+        while True:
+            rows = await self._rows(asked, embedded, look, wanted + 1)
+            enough = rows[-1].place is not None and len(rows) >= wanted
+            must_go_on = look.fixed and look.is_cut(rows[0])
+            wider = None if enough and not must_go_on else look.wider(rows[0])
+            if wider is None:
+                return rows, look
+            look = wider
+
+    async def _rows(self, asked: Asked, embedded: QueryVectorLike, look: Look, count: int) -> list[HitRow]:
+        after_score, after_id = look.after or (None, None)
+        arguments = asked.parameters() | {
             "vector": half_vector(embedded.vector),
             "generation": embedded.generation.id,
-            "tenant_id": tenant_id,
-            "joined": needs_job(filters),
-            "exact": scan.kind == "exact",
-            "ef": scan.ef,
-            "budget": scan.budget,
-            "floor": floor,
-            "count": request.top_k,
-            "now": now_utc(),
-        } | folded(filters)
-        if request.mode == "semantic":
+            "joined": needs_job(asked.request.filters),
+            "exact": look.scan.kind == "exact",
+            "ef": look.scan.ef,
+            "budget": look.scan.budget,
+            "floor": look.floor,
+            "count": count,
+            "inner": look.inner,
+            "after_score": after_score,
+            "after_id": after_id,
+        }
+        if asked.request.mode == "semantic":
             return await queries.search_semantic(self._db, **arguments)
         return await queries.search_hybrid(
             self._db,
-            text=request.text,
             weight=embedded.generation.coverage_weight,
-            word_budget=max(BUDGET, request.top_k),
+            word_budget=BUDGET,
             unembedded=embedded.generation.similarity_floor,
+            **asked.terms(),
             **arguments,
         )
 
-    async def _by_words(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+    async def _by_words(self, asked: Asked, degraded: Degraded | None) -> tuple[Found, Position | None]:
+        request, position = asked.request, asked.position
         rows = await queries.search_lexical(
             self._db,
-            text=request.text,
-            tenant_id=tenant_id,
-            word_budget=2 * max(BUDGET, request.top_k),
-            count=request.top_k,
-            now=now_utc(),
-            **folded(request.filters),
+            word_budget=2 * BUDGET,
+            count=request.top_k + 1,
+            after_score=None if position is None else position.score,
+            after_id=None if position is None else position.id,
+            **asked.terms(),
+            **asked.parameters(),
         )
-        return _answer(request, rows, "lexical", cut=bool(rows) and rows[0].words_cut, generation=None)
-
-
-def _wider(rows: list[HitRow], scan: Scan, floor: float) -> Scan | None:
-    """The next look when a page came back short; None when nothing more can match.
-
-    A look that its budget cut goes on with four times the budget. An index scan that ended before its budget did gave
-    up among rows that the filters refused, so the filters' own rows are all looked at.
-    """
-    if _cut(rows, scan, floor):
-        return msgspec.structs.replace(scan, budget=scan.budget * 4) if scan.budget < MOST_BUDGET else None
-    if _gave_up(rows, scan):
-        return msgspec.structs.replace(scan, kind="exact")
-    return None
-
-
-def _gave_up(rows: list[HitRow], scan: Scan) -> bool:
-    """Whether the index ended its scan before the budget did: among rows of other tenants, or that filters refuse."""
-    return scan.kind == "index" and (not rows or rows[0].looked_at < scan.budget)
-
-
-def _cut(rows: list[HitRow], scan: Scan, floor: float) -> bool:
-    """Whether the budget ended the look while passages were still near enough to match."""
-    return bool(rows) and rows[0].looked_at >= scan.budget and rows[0].last_similarity >= floor
-
-
-def _answer(
-    request: SearchRequest, rows: list[HitRow], served: Mode, *, cut: bool, generation: GenerationLike | None
-) -> SearchAnswer:
-    words_cut = bool(rows) and rows[0].words_cut
-    return SearchAnswer(
-        results=[row.hit(rank) for rank, row in enumerate(rows, 1)],
-        total=Total(rows[0].total if rows else 0, "at_least" if cut or words_cut else "exact"),
-        mode=Modes(request.mode, served),
-        degraded=None,
-        warnings=[],
-        model=generation.model if generation else None,
-        generation=generation.id if generation else None,
-        took_ms=0.0,
-    )
+        hits = [row for row in rows if row.place is not None]
+        found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False)
+        if len(hits) <= request.top_k:
+            return found, None
+        where: dict[str, Any] = {"score": found.rows[-1].score, "id": found.rows[-1].id}
+        if degraded is not None:
+            where |= {"reason": degraded.reason, "degraded_since": microseconds(degraded.since)}
+        return found, asked.ends_with(found, **where)

@@ -10,49 +10,74 @@ from service.jobs.model import Filters, Job, JobRow
 
 Mode = Literal["hybrid", "semantic", "lexical"]
 ScanKind = Literal["index", "exact"]
+FacetName = Literal["source", "company", "location", "employment_type", "currency"]
 
 MAX_TEXT = 2000
 DEFAULT_TOP_K = 10
+
+TopK = Annotated[int, Meta(ge=1, le=100, description="Postings wanted.")]
+MinScore = Annotated[
+    float, Meta(ge=0, le=1, description="Similarity from which a posting matches; unset: the model's floor.")
+]
+OnDegraded = Annotated[
+    Literal["allow", "fail"],
+    Meta(description="Whether words alone will do while no vectors can be made, or 503 is wanted."),
+]
+FacetNames = Annotated[
+    tuple[FacetName, ...],
+    Meta(max_length=5, description="Fields whose commonest values among all matches are counted, 50 at most each."),
+]
+HalfLife = Annotated[
+    float,
+    Meta(
+        ge=0.01,
+        le=36_500,
+        description="Days in which a score halves: by age since posted_at, else since the posting came in.",
+    ),
+]
+Explained = Annotated[bool, Meta(description="Say of each hit how it came to its rank.")]
+Highlighted = Annotated[bool, Meta(description="Quote title and passage as HTML, the query's words in <mark>.")]
+CursorText = Annotated[
+    str, Meta(max_length=4000, description="`next_cursor` of the page before, with the same search.")
+]
 
 
 class SearchRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A search by meaning, by words, or by both."""
 
     text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, description="What is looked for, in any words.")]
-    top_k: Annotated[int, Meta(ge=1, le=100, description="Postings wanted.")] = DEFAULT_TOP_K
+    top_k: TopK = DEFAULT_TOP_K
     mode: Mode = "hybrid"
     filters: Filters = Filters()
-    min_score: (
-        Annotated[
-            float, Meta(ge=0, le=1, description="Similarity from which a posting matches; unset: the model's floor.")
-        ]
-        | None
-    ) = None
-    on_degraded: Annotated[
-        Literal["allow", "fail"],
-        Meta(description="Whether words alone will do while no vectors can be made, or 503 is wanted."),
-    ] = "allow"
+    facets: FacetNames = ()
+    min_score: MinScore | None = None
+    recency_half_life_days: HalfLife | None = None
+    explain: Explained = False
+    highlight: Highlighted = False
+    cursor: CursorText | None = None
+    on_degraded: OnDegraded = "allow"
 
 
 class SearchQuery(Filters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A search as the parameters of a URL."""
 
     q: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, description="What is looked for, in any words.")]
-    top_k: Annotated[int, Meta(ge=1, le=100, description="Postings wanted.")] = DEFAULT_TOP_K
+    top_k: TopK = DEFAULT_TOP_K
     mode: Mode = "hybrid"
-    min_score: Annotated[float, Meta(ge=0, le=1, description="Similarity from which a posting matches.")] | None = None
-    on_degraded: Literal["allow", "fail"] = "allow"
+    facets: FacetNames = ()
+    min_score: MinScore | None = None
+    recency_half_life_days: HalfLife | None = None
+    explain: Explained = False
+    highlight: Highlighted = False
+    cursor: CursorText | None = None
+    on_degraded: OnDegraded = "allow"
 
     def as_request(self) -> SearchRequest:
         """The same as the body of POST /search."""
-        return SearchRequest(
-            text=self.q,
-            top_k=self.top_k,
-            mode=self.mode,
-            filters=self.bare(),
-            min_score=self.min_score,
-            on_degraded=self.on_degraded,
-        )
+        same = {
+            name: getattr(self, name) for name in SearchRequest.__struct_fields__ if name not in {"text", "filters"}
+        }
+        return SearchRequest(text=self.q, filters=self.bare(), **same)
 
 
 class PassageHit(msgspec.Struct):
@@ -63,13 +88,57 @@ class PassageHit(msgspec.Struct):
     end: int
 
 
-class Hit(msgspec.Struct):
+class Highlight(msgspec.Struct):
+    """HTML of a hit, safe to show: everything of the posting is escaped, words of the query are in `<mark>`."""
+
+    title: str
+    passage: str | None
+
+
+class SemanticExplain(msgspec.Struct):
+    """What the meaning gave: the place among all matches by similarity, 1 the nearest."""
+
+    rank: int
+    similarity: float
+
+
+class LexicalExplain(msgspec.Struct):
+    """What the words gave. Score: hybrid, the share of the query's words by idf; lexical, their idf-weighted rank."""
+
+    rank: int
+    score: float
+
+
+class ScanExplain(msgspec.Struct):
+    """How the vectors were looked through: kind, rows expected behind the filters, and rows looked at."""
+
+    kind: ScanKind
+    estimate: int
+    ef_search: int | None
+    budget: int
+    rows_looked_at: int
+    filters: list[str]
+
+
+class Explain(msgspec.Struct):
+    """How a hit came to its score: each leg, and `formula`, which made `fused` of them; no scan by words alone."""
+
+    semantic: SemanticExplain | None
+    lexical: LexicalExplain | None
+    fused: float
+    formula: str
+    scan: ScanExplain | None
+
+
+class Hit(msgspec.Struct, omit_defaults=True):
     """One posting found. `score` is 0..1 and comparable within one answer."""
 
     rank: int
     score: float
     job: Job
     passage: PassageHit | None
+    highlight: Highlight | None = None
+    explain: Explain | None = None
 
 
 class Total(msgspec.Struct):
@@ -93,25 +162,43 @@ class Degraded(msgspec.Struct):
     since: datetime
 
 
+class FacetCount(msgspec.Struct):
+    """A value and how many of the matches have it; of spellings that are compared alike, one stands for all."""
+
+    value: str
+    count: int
+
+
+Facets = dict[FacetName, list[FacetCount]]
+
+
 class SearchAnswer(msgspec.Struct):
-    """The postings found, the best first."""
+    """The postings found, the best first. Hits, total and facets are of the same matches."""
 
     results: list[Hit]
     total: Total
+    facets: Facets
     mode: Modes
     degraded: Degraded | None
     warnings: list[str]
     model: str | None
     generation: int | None
+    next_cursor: str | None
     took_ms: float
 
 
 class HitRow(JobRow):
-    """A posting found, as the statements give it; the last four columns are of the whole search."""
+    """A posting found, as the statements give it; the columns from `total` on are of the whole search.
 
+    There is always a first row: without a `place` it stands for no posting.
+    """
+
+    place: int | None
     score: float
     similarity: float | None
     coverage: float | None
+    semantic_rank: int | None
+    lexical_rank: int | None
     passage_no: int | None
     body_start: int | None
     body_end: int | None
@@ -120,14 +207,24 @@ class HitRow(JobRow):
     looked_at: int
     last_similarity: float
     words_cut: bool
+    facets: str | None
+    ndocs: list[int] | None
+    jobs: int | None
 
-    def hit(self, rank: int) -> Hit:
-        """The same as callers get it."""
-        quoted = None
+    def quoted(self) -> PassageHit | None:
+        """The passage that matched, if there is one."""
         if self.passage and self.body_start is not None and self.body_end is not None:
             # A text that was shortened since may end before its old passage does.
-            quoted = PassageHit(self.passage, self.body_start, self.body_start + len(self.passage))
-        return Hit(rank, self.score, self.job(), quoted)
+            return PassageHit(self.passage, self.body_start, self.body_start + len(self.passage))
+        return None
+
+
+class MarkedRow(msgspec.Struct):
+    """Title and quoted text of a posting with signs around the words of a query."""
+
+    job_id: int
+    title: str
+    passage: str | None
 
 
 class Scan(msgspec.Struct, frozen=True):

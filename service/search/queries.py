@@ -5,7 +5,7 @@ from datetime import datetime
 from pgvector import HalfVector
 
 from service.db import Db, statement
-from service.search.model import HitRow
+from service.search.model import HitRow, MarkedRow
 
 
 @statement
@@ -30,8 +30,15 @@ async def search_semantic(
     budget: int,
     floor: float,
     count: int,
+    since: datetime | None,
+    inner: float | None,
+    after_score: float | None,
+    after_id: int | None,
+    half_life_days: float | None,
+    facets: tuple[str, ...] | None,
+    explained: bool,
 ) -> list[HitRow]:
-    """The postings nearest in meaning, the best passage of each."""
+    """The postings nearest in meaning, the best passage of each; the first row says what there is in all."""
 
 
 @statement
@@ -56,10 +63,19 @@ async def search_hybrid(
     budget: int,
     floor: float,
     count: int,
+    since: datetime | None,
+    inner: float | None,
+    after_score: float | None,
+    after_id: int | None,
+    half_life_days: float | None,
+    facets: tuple[str, ...] | None,
+    explained: bool,
     text: str,
     weight: float,
     word_budget: int,
     unembedded: float,
+    ndocs: list[int] | None,
+    jobs: int | None,
 ) -> list[HitRow]:
     """The postings nearest in meaning and those that hold the query's rare words, scored alike."""
 
@@ -81,8 +97,23 @@ async def search_lexical(
     now: datetime,
     word_budget: int,
     count: int,
+    since: datetime | None,
+    after_score: float | None,
+    after_id: int | None,
+    half_life_days: float | None,
+    facets: tuple[str, ...] | None,
+    explained: bool,
+    ndocs: list[int] | None,
+    jobs: int | None,
 ) -> list[HitRow]:
     """The postings that hold the query's words, without any vector."""
+
+
+@statement
+async def mark_words(
+    db: Db, *, tenant_id: int, text: str, job_ids: list[int], quotes: list[str | None]
+) -> list[MarkedRow]:
+    """Titles and quoted text of postings, with signs around the query's words."""
 
 
 @statement

@@ -18,10 +18,19 @@
 -- $16 budget bigint: passages looked at
 -- $17 floor double precision: similarity from which a posting matches
 -- $18 count bigint: postings wanted
--- $19 text text: the query
--- $20 weight double precision: of the words beside the meaning
--- $21 word_budget integer: postings that the words may lead to
--- $22 unembedded double precision: similarity that a posting without vectors counts with
+-- $19 since timestamptz: when the first page was asked; null on the first page
+-- $20 inner double precision: pages before this ring held everything from this similarity on; null in the first ring
+-- $21 after_score double precision: the last hit of the page before; null on the first page
+-- $22 after_id bigint
+-- $23 half_life_days double precision: age in which a score halves; null: age does not count
+-- $24 facets text[]: source, company, location, employment_type, currency
+-- $25 explained boolean: whether ranks are wanted
+-- $26 text text: the query
+-- $27 weight double precision: of the words beside the meaning
+-- $28 word_budget integer: postings that the words may lead to
+-- $29 unembedded double precision: similarity that a posting without vectors counts with
+-- $30 ndocs integer[]: postings that hold each word, as counted for the first page; null: as counted last
+-- $31 jobs integer: postings in all at that time
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -78,22 +87,32 @@ near as materialized (
     limit $16)
 ),
 
+edge as materialized (
+    -- whatever is at least this near has been seen: down to the floor, or to where the budget ended the look
+    select
+        count(*) as looked_at,
+        coalesce(min(-distance), 0) as last_similarity,
+        greatest($17::double precision, case when count(*) >= $16::bigint then min(-distance) end) as similarity
+    from near
+),
+
 term as materialized (
     -- the words of the query without stop words; a word that no statistics know counts as rare
     select
-        q.lexeme, quote_literal(q.lexeme)::tsquery as word, coalesce(s.ndoc, 0) as ndoc,
-        ln(1 + (greatest(n.jobs - coalesce(s.ndoc, 0), 0) + 0.5) / (coalesce(s.ndoc, 0) + 0.5)) as idf
-    from unnest(to_tsvector('english', $19)) q
+        q.lexeme, q.no, quote_literal(q.lexeme)::tsquery as word, c.ndoc, n.jobs,
+        ln(1 + (greatest(n.jobs - c.ndoc, 0) + 0.5) / (c.ndoc + 0.5)) as idf
+    from unnest(to_tsvector('english', $26)) with ordinality q (lexeme, positions, weights, no)
     -- the limit tells the planner that it is one row, which a table this small has no statistics to say
-    cross join (select jobs from term_stat_state limit 1) n
+    cross join (select coalesce($31::integer, jobs) as jobs from term_stat_state limit 1) n
     left join term_stat s on s.lexeme = q.lexeme
+    cross join lateral (select coalesce(($30::integer[])[q.no], s.ndoc, 0) as ndoc) c
 ),
 
 rare as materialized (
     -- the rarest words, as many as are in 5 x word_budget postings together: the work is bounded whatever is asked
     select word, idf
     from (select *, sum(ndoc) over (order by ndoc, lexeme) as so_far from term) x
-    where so_far <= 5 * $21::integer
+    where so_far <= 5 * $28::integer
 ),
 
 word as materialized (
@@ -101,20 +120,24 @@ word as materialized (
     from rare r
     join job_word w on w.words @@ r.word
     join job j on j.id = w.job_id
-    where j.tenant_id = $3 and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    where
+        j.tenant_id = $3 and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        and j.created_at <= coalesce($19::timestamptz, 'infinity')
     group by w.job_id
     order by sum(r.idf) desc, w.job_id
-    limit $21
+    limit $28
 ),
 
 best as materialized (
     -- each candidate's best passage; one found by its words that has no vectors yet counts with the least similarity of
     -- a match, so that what came in a moment ago is not ranked behind everything
-    select distinct on (job_id) job_id, passage_no, body_start, body_end, -distance as similarity
+    select distinct on (job_id) job_id, passage_no, body_start, body_end, -distance as similarity, by_word
     from (
-        select * from near
+        select near.*, false as by_word from near
         union all
-        select word.job_id, p.passage_no, p.body_start, p.body_end, coalesce(p.distance, -$22::double precision)
+        select
+            word.job_id, p.passage_no, p.body_start, p.body_end,
+            coalesce(p.distance, -$29::double precision), true
         from word
         left join lateral (
             select v.passage_no, v.body_start, v.body_end, v.embedding <#> $1 as distance
@@ -122,30 +145,101 @@ best as materialized (
             where v.generation = $2 and v.job_id = word.job_id
         ) p on true
     ) x
-    order by job_id, distance, passage_no
+    order by job_id, distance, passage_no, by_word desc
 ),
 
 scored as materialized (
     select
-        b.*,
+        b.job_id, b.passage_no, b.body_start, b.body_end, b.by_word,
+        case when s.later then $29 else b.similarity end as similarity,
         coalesce((select sum(t.idf) from term t where w.words @@ t.word) / nullif((select sum(idf) from term), 0), 0)
-            as coverage,
-        exists(select from rare r where w.words @@ r.word) as has_word
+            as coverage
     from best b
     join job_word w on w.job_id = b.job_id
+    -- on later pages: what was stored or changed since the first is left out, since it may have been shown already
+    left join lateral (
+        select
+            j.created_at > $19::timestamptz or (j.updated_at > $19::timestamptz and (
+                coalesce(e.embedded_at > $19::timestamptz, false)
+                or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $19::timestamptz)
+            )) as changed,
+            coalesce(e.embedded_at > $19::timestamptz, false) as later
+        from job j
+        left join embedded e on e.job_id = j.id and e.generation = $2
+        where j.id = b.job_id and $19::timestamptz is not null
+    ) s on true
+    where
+        (b.by_word or b.similarity >= (select similarity from edge))
+        and not coalesce(s.changed or (s.later and not b.by_word), false)
 ),
 
 match as materialized (
-    select *, (least(1, greatest(similarity, 0)) + $20::double precision * coverage) / (1 + $20::double precision)
-            as score
-    from scored
-    where similarity >= $17::double precision or has_word
+    select
+        b.*,
+        (least(1, greatest(b.similarity, 0)) + $27::double precision * b.coverage) / (1 + $27::double precision)
+        * coalesce(fresh.factor, 1) as score
+    from scored b
+    left join lateral (
+        select power(
+            0.5,
+            greatest(extract(epoch from $12 - coalesce(j.posted_at, j.created_at)), 0)
+            / 86400.0 / $23::double precision
+        ) as factor
+        from job j
+        where j.id = b.job_id and $23::double precision is not null
+    ) fresh on true
 ),
 
 hit as (
-    select * from match
-    order by score desc, job_id
+    select m.*, row_number() over (order by m.score desc, m.job_id) as place
+    from match m
+    where
+        ($20::double precision is null or (not m.by_word and m.similarity < $20))
+        and (
+            $21::double precision is null or m.score < $21
+            or (m.score = $21 and m.job_id > $22::bigint)
+        )
+    order by m.score desc, m.job_id
     limit $18
+),
+
+place as (
+    select
+        job_id,
+        case when passage_no is not null then
+            rank() over (partition by passage_no is null order by similarity desc)
+        end as semantic_rank,
+        case when coverage > 0 then rank() over (order by coverage desc) end as lexical_rank
+    from match
+    where $25::boolean
+),
+
+facet as (
+    -- the commonest values of the matches, company and place by their folded form
+    select jsonb_object_agg(f.name, f.counts)::text as counts
+    from (
+        select
+            c.name,
+            jsonb_agg(jsonb_build_object('value', c.value, 'count', c.jobs) order by c.jobs desc, c.value) as counts
+        from (
+            select
+                x.name, min(x.value) as value, count(*) as jobs,
+                row_number() over (partition by x.name order by count(*) desc, min(x.value)) as no
+            from match m
+            join job j on j.id = m.job_id
+            cross join lateral (values
+                ('source', j.source, j.source),
+                ('company', j.company_key, j.company),
+                ('location', j.location_key, j.location),
+                ('employment_type', j.employment_type, j.employment_type),
+                ('currency', j.currency, j.currency)
+            ) x (name, key, value)
+            where x.name = any($24::text[]) and x.value is not null
+            group by x.name, x.key
+        ) c
+        where c.no <= 50
+        group by c.name
+    ) f
 )
 
 select
@@ -158,18 +252,25 @@ select
         else 'pending'
     end as embedding_state,
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
+    h.place,
     h.score::double precision as score,
     h.similarity::double precision as similarity,
     h.coverage::double precision as coverage,
+    r.semantic_rank, r.lexical_rank,
     h.passage_no, h.body_start, h.body_end,
     -- while a changed text waits to be embedded, the old places mean nothing in it
     case when e.text_hash = j.text_hash then substr(j.body, h.body_start + 1, h.body_end - h.body_start) end as passage,
     (select count(*) from match) as total,
-    (select count(*) from near) as looked_at,
-    (select coalesce(min(-distance), 0) from near)::double precision as last_similarity,
-    (select count(*) >= $21::integer from word) as words_cut
-from hit h
-join job j on j.id = h.job_id
+    (select looked_at from edge) as looked_at,
+    (select last_similarity from edge)::double precision as last_similarity,
+    (select count(*) >= $28::integer from word) as words_cut,
+    case when coalesce(h.place, 1) = 1 then (select counts from facet) end as facets,
+    (select array_agg(ndoc order by no) from term) as ndocs, (select min(jobs) from term) as jobs
+-- one row also where nothing is found, for what is said of the whole
+from (select 1 as one) whole
+left join hit h on true
+left join job j on j.id = h.job_id
 left join embedding_task t on t.job_id = j.id
 left join embedded e on e.job_id = j.id and e.generation = (select generation from live_generation)
-order by h.score desc, h.job_id
+left join place r on r.job_id = h.job_id
+order by h.place

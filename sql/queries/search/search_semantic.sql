@@ -1,4 +1,4 @@
--- The postings nearest in meaning: the best passage of each, similarity at or above the floor.
+-- The postings nearest in meaning, the best passage of each.
 -- $1 vector halfvec: the query, of the generation's model
 -- $2 generation smallint
 -- $3 tenant_id integer
@@ -17,6 +17,13 @@
 -- $16 budget bigint: passages looked at
 -- $17 floor double precision: similarity from which a posting matches
 -- $18 count bigint: postings wanted
+-- $19 since timestamptz: when the first page was asked; null on the first page
+-- $20 inner double precision: pages before this ring held everything from this similarity on; null in the first ring
+-- $21 after_score double precision: the last hit of the page before; null on the first page
+-- $22 after_id bigint
+-- $23 half_life_days double precision: age in which a score halves; null: age does not count
+-- $24 facets text[]: source, company, location, employment_type, currency
+-- $25 explained boolean: whether ranks are wanted
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -73,6 +80,15 @@ near as materialized (
     limit $16)
 ),
 
+edge as materialized (
+    -- whatever is at least this near has been seen: down to the floor, or to where the budget ended the look
+    select
+        count(*) as looked_at,
+        coalesce(min(-distance), 0) as last_similarity,
+        greatest($17::double precision, case when count(*) >= $16::bigint then min(-distance) end) as similarity
+    from near
+),
+
 best as materialized (
     select distinct on (job_id) job_id, passage_no, body_start, body_end, -distance as similarity
     from near
@@ -80,13 +96,83 @@ best as materialized (
 ),
 
 match as materialized (
-    select * from best where similarity >= $17::double precision
+    select
+        b.*,
+        least(1, greatest(b.similarity, 0)) * coalesce(fresh.factor, 1) as score
+    from best b
+    -- on later pages: what was stored or changed since the first is left out, since it may have been shown already
+    left join lateral (
+        select
+            j.created_at > $19::timestamptz or (j.updated_at > $19::timestamptz and (
+                coalesce(e.embedded_at > $19::timestamptz, false)
+                or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $19::timestamptz)
+            )) as changed,
+            coalesce(e.embedded_at > $19::timestamptz, false) as later
+        from job j
+        left join embedded e on e.job_id = j.id and e.generation = $2
+        where j.id = b.job_id and $19::timestamptz is not null
+    ) s on true
+    left join lateral (
+        select power(
+            0.5,
+            greatest(extract(epoch from $12 - coalesce(j.posted_at, j.created_at)), 0)
+            / 86400.0 / $23::double precision
+        ) as factor
+        from job j
+        where j.id = b.job_id and $23::double precision is not null
+    ) fresh on true
+    where
+        b.similarity >= (select similarity from edge)
+        and not coalesce(s.changed or s.later, false)
 ),
 
 hit as (
-    select * from match
-    order by similarity desc, job_id
+    select m.*, row_number() over (order by m.score desc, m.job_id) as place
+    from match m
+    where
+        ($20::double precision is null or m.similarity < $20)
+        and (
+            $21::double precision is null or m.score < $21
+            or (m.score = $21 and m.job_id > $22::bigint)
+        )
+    order by m.score desc, m.job_id
     limit $18
+),
+
+place as (
+    select
+        job_id,
+        rank() over (order by similarity desc) as semantic_rank
+    from match
+    where $25::boolean
+),
+
+facet as (
+    -- the commonest values of the matches, company and place by their folded form
+    select jsonb_object_agg(f.name, f.counts)::text as counts
+    from (
+        select
+            c.name,
+            jsonb_agg(jsonb_build_object('value', c.value, 'count', c.jobs) order by c.jobs desc, c.value) as counts
+        from (
+            select
+                x.name, min(x.value) as value, count(*) as jobs,
+                row_number() over (partition by x.name order by count(*) desc, min(x.value)) as no
+            from match m
+            join job j on j.id = m.job_id
+            cross join lateral (values
+                ('source', j.source, j.source),
+                ('company', j.company_key, j.company),
+                ('location', j.location_key, j.location),
+                ('employment_type', j.employment_type, j.employment_type),
+                ('currency', j.currency, j.currency)
+            ) x (name, key, value)
+            where x.name = any($24::text[]) and x.value is not null
+            group by x.name, x.key
+        ) c
+        where c.no <= 50
+        group by c.name
+    ) f
 )
 
 select
@@ -99,18 +185,25 @@ select
         else 'pending'
     end as embedding_state,
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
-    least(1, greatest(h.similarity, 0))::double precision as score,
+    h.place,
+    h.score::double precision as score,
     h.similarity::double precision as similarity,
     null::double precision as coverage,
+    r.semantic_rank, null::bigint as lexical_rank,
     h.passage_no, h.body_start, h.body_end,
     -- while a changed text waits to be embedded, the old places mean nothing in it
     case when e.text_hash = j.text_hash then substr(j.body, h.body_start + 1, h.body_end - h.body_start) end as passage,
     (select count(*) from match) as total,
-    (select count(*) from near) as looked_at,
-    (select coalesce(min(-distance), 0) from near)::double precision as last_similarity,
-    false as words_cut
-from hit h
-join job j on j.id = h.job_id
+    (select looked_at from edge) as looked_at,
+    (select last_similarity from edge)::double precision as last_similarity,
+    false as words_cut,
+    case when coalesce(h.place, 1) = 1 then (select counts from facet) end as facets,
+    null::integer[] as ndocs, null::integer as jobs
+-- one row also where nothing is found, for what is said of the whole
+from (select 1 as one) whole
+left join hit h on true
+left join job j on j.id = h.job_id
 left join embedding_task t on t.job_id = j.id
 left join embedded e on e.job_id = j.id and e.generation = (select generation from live_generation)
-order by h.similarity desc, h.job_id
+left join place r on r.job_id = h.job_id
+order by h.place
