@@ -275,7 +275,7 @@ class Searcher:
         request, position = asked.request, asked.position
         rows = await queries.search_lexical(
             self._db,
-            word_budget=2 * BUDGET,
+            word_budget=BUDGET,
             count=request.top_k + 1,
             after_score=None if position is None else position.score,
             after_id=None if position is None else position.id,

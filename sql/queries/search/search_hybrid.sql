@@ -116,15 +116,21 @@ rare as materialized (
 ),
 
 word as materialized (
+    -- in the order of their words, so that postings are read only until there are enough
     select w.job_id
-    from rare r
-    join job_word w on w.words @@ r.word
+    from (
+        select w.job_id, sum(r.idf) as idf
+        from rare r
+        join job_word w on w.words @@ r.word
+        group by w.job_id
+        order by sum(r.idf) desc, w.job_id
+        offset 0
+    ) w
     join job j on j.id = w.job_id
     where
         j.tenant_id = $3 and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         and j.created_at <= coalesce($19::timestamptz, 'infinity')
-    group by w.job_id
-    order by sum(r.idf) desc, w.job_id
+    order by w.idf desc, w.job_id
     limit $28
 ),
 
