@@ -1,95 +1,20 @@
 """Recall of the semantic leg on real postings with the real model: what the index finds against a look at every row."""
 
-import asyncio
-import gzip
-import json
-import os
-import statistics
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import datetime
 
-import msgspec
 import pytest
 
-from service.config import Settings
-from service.db import STATEMENTS, Database, half_vector
-from service.embedding.domain import LiveEmbedder, QueryVector
-from service.embedding.worker import Worker
-from service.ingest.domain import Ingest, Rejects
-from service.ingest.mapping import FieldMap
-from service.jobs.domain import Jobs
+from service.db import Database, half_vector
 from service.jobs.model import Filters
-from service.minilm.embedder import LocalEmbedder
-from service.search.domain import Searcher
-from service.search.model import Mode, SearchRequest
-from service.search.scan import ef_search, needs_job
+from service.search.model import SearchRequest
 from service.telemetry.stages import task_record
-from tests.conftest import Server
+from tests.long.corpus import LEAST_PASSAGES, Corpus
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif("JOBSENSE_TEST_DATA" not in os.environ, reason="JOBSENSE_TEST_DATA names no folder of postings"),
-]
+pytestmark = pytest.mark.long
 
-SHORT = 600
-"""Characters: postings up to this length are all taken; they are cheap to embed."""
-EVERY = 3
-"""Of the longer postings, one in this many is taken."""
-LEAST_PASSAGES = 15_000
-QUERIES = 120
 WANTED_RECALL = 0.98
 TIE = 1e-4
 """Similarities this near are equal: halfvec keeps about three digits."""
-
-
-class Corpus(msgspec.Struct):
-    """Real postings, embedded."""
-
-    db: Database
-    searcher: Searcher
-    live: LiveEmbedder
-    texts: list[str]
-
-
-@pytest.fixture(scope="module")
-async def corpus(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Corpus]:
-    """At least fifteen thousand passages of real postings, stored and embedded the way the service does."""
-    dsn = await server.create_database(template)
-    db = await Database.open(dsn)
-    folder = tmp_path_factory.mktemp("recall")
-    chosen = await asyncio.to_thread(_choose, folder / "chosen.jsonl")
-    jobs = Jobs(db, Settings(sources=("*",)))
-    ingest = Ingest(jobs, 1, field_map=FieldMap(), source=None, today=date(2026, 11, 20))
-    await ingest.run(str(folder / "chosen.jsonl"), Rejects(folder / "rejects.jsonl"), lambda _report, _position: None)
-    live = LiveEmbedder(db, lambda _generation: [LocalEmbedder(document_threads=2)])
-    await live.connect()
-    worker = Worker(db, live)
-    while (await worker.step()).claimed:
-        pass
-    async with db.connection() as connection:
-        await connection.execute("analyze")
-    yield Corpus(db, Searcher(db, live.embed_query, lambda: None), live, chosen)
-    await live.close()
-    await db.close()
-    await server.drop_database(dsn)
-
-
-def _choose(path: Path) -> list[str]:
-    """Write the chosen postings to a file; answers texts to search with: titles of postings that were left out."""
-    left_out: list[str] = []
-    longer = 0
-    with gzip.open(Path(os.environ["JOBSENSE_TEST_DATA"]) / "postings.jsonl.gz", "rt") as rows, path.open("w") as file:
-        for line in rows:
-            row = json.loads(line)
-            if len(row.get("description") or "") > SHORT:
-                longer += 1
-                if longer % EVERY:
-                    left_out.append(f"{row.get('title', '')} {row.get('location', '')}".strip())
-                    continue
-            file.write(line)
-    distinct = list(dict.fromkeys(text for text in left_out if text))
-    return distinct[:: max(1, len(distinct) // QUERIES)][:QUERIES]
 
 
 async def _quantile_date(db: Database, share: float) -> datetime:
@@ -143,33 +68,11 @@ async def test_unfiltered_recall_by_the_index(corpus: Corpus) -> None:
     """Without filters the HNSW index serves, and finds 98 of 100 of the true nearest."""
     async with corpus.db.connection() as connection:
         passages = await connection.fetchval("select count(*) from passage")
-        plan = await _plan(corpus, connection_filters=Filters())
     assert passages >= LEAST_PASSAGES
-    assert "passage_g1_embedding_idx" in plan
     recall, scans = await _recall(corpus, Filters())
     print(f"\nrecall@10 over {passages} passages, unfiltered, {scans}: {recall:.4f}")  # noqa: T201 - the figure
     assert scans == {"index"}
     assert recall >= WANTED_RECALL
-
-
-async def _plan(corpus: Corpus, *, connection_filters: Filters) -> str:
-    embedded = await corpus.live.embed_query(corpus.texts[0])
-    arguments: Sequence[object] = (
-        half_vector(embedded.vector),
-        embedded.generation.id,
-        1,
-        *(None,) * 8,
-        datetime.now(UTC),
-        needs_job(connection_filters),
-        False,
-        ef_search(LEAST_PASSAGES),
-        100,
-        0.0,
-        10,
-    )
-    text = STATEMENTS["search.search_semantic"].path.read_text(encoding="utf-8")
-    async with corpus.db.connection() as connection:
-        return str(await connection.fetchval("explain (format json) " + text, *arguments))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.01, 0.001])
@@ -212,24 +115,3 @@ async def _count_matching(corpus: Corpus, text: str, filters: Filters) -> int:
             filters.source,
         )
     return int(found)
-
-
-async def test_hybrid_costs_little_more_than_semantic(corpus: Corpus) -> None:
-    """With the queries embedded beforehand, a hybrid search takes at most four times a semantic one (medians)."""
-    embedded = {text: await corpus.live.embed_query(text) for text in corpus.texts}
-
-    async def known(text: str) -> QueryVector:
-        return embedded[text]
-
-    searcher = Searcher(corpus.db, known, lambda: None)
-    modes: tuple[Mode, ...] = ("semantic", "hybrid", "lexical")
-    times: dict[str, list[float]] = {mode: [] for mode in modes}
-    for _ in range(3):
-        for text in corpus.texts:
-            for mode in modes:
-                answer = await searcher.search(1, SearchRequest(text=text, mode=mode))
-                times[mode].append(answer.took_ms)
-    medians = {mode: statistics.median(found) for mode, found in times.items()}
-    shown = ", ".join(f"{mode} {median:.2f} ms" for mode, median in medians.items())
-    print(f"\nmedian of a search, ten postings, query embedded beforehand: {shown}")  # noqa: T201 - the figure
-    assert medians["hybrid"] <= 4 * medians["semantic"]
