@@ -31,10 +31,11 @@ class Found(msgspec.Struct):
     weight: float = 0.0
     model: str | None = None
     generation: int | None = None
+    next_cursor: str | None = None
 
 
 def answer_of(request: SearchRequest, found: Found) -> SearchAnswer:
-    """The answer, without what is only known outside: degraded, warnings, cursor, time."""
+    """The answer, without what is only known outside: degraded, warnings, time."""
     facets: Facets = {name: [] for name in request.facets}
     if found.whole.facets is not None:
         facets |= msgspec.json.decode(found.whole.facets, type=Facets)
@@ -47,7 +48,7 @@ def answer_of(request: SearchRequest, found: Found) -> SearchAnswer:
         warnings=[],
         model=found.model,
         generation=found.generation,
-        next_cursor=None,
+        next_cursor=found.next_cursor,
         took_ms=0.0,
     )
 

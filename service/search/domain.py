@@ -5,17 +5,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from service.db import Database, half_vector
 from service.embedder import Vector
 from service.errors import EmbedderUnavailable, Stale, TextRefused
-from service.jobs.domain import folded, now_utc
 from service.search import queries
 from service.search.answer import Found, answer_of
+from service.search.asked import Asked
 from service.search.highlight import highlight
 from service.search.model import Degraded, HitRow, SearchAnswer, SearchRequest
-from service.search.paging import Look, Position, microseconds, read_position, write_position
+from service.search.paging import Look, microseconds
 from service.search.scan import ScanChooser, needs_job
 from service.telemetry.stages import annotate
 
@@ -64,47 +62,6 @@ Waiting = Callable[[], int]
 """How many postings wait to be embedded, as last counted."""
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One search on its way: who asked what and when, and where it goes on if it is not the first page."""
-
-    tenant_id: int
-    request: SearchRequest
-    since: datetime
-    position: Position | None
-
-    def parameters(self) -> dict[str, Any]:
-        """What all statements take alike."""
-        given: dict[str, Any] = {
-            "tenant_id": self.tenant_id,
-            "now": self.since,
-            "since": None if self.position is None else self.since,
-            "half_life_days": self.request.recency_half_life_days,
-            "facets": self.request.facets or None,
-            "explained": self.request.explain,
-        }
-        return given | folded(self.request.filters)
-
-    def terms(self) -> dict[str, Any]:
-        """What the statements that read words take besides."""
-        position = self.position
-        return {
-            "text": self.request.text,
-            "ndocs": None if position is None else position.ndocs,
-            "jobs": None if position is None else position.jobs,
-        }
-
-    def ends_with(self, found: Found, **where: Any) -> Position:
-        """A position of this search."""
-        return Position(
-            since=microseconds(self.since),
-            served=found.served,
-            generation=found.generation,
-            ndocs=found.whole.ndocs,
-            jobs=found.whole.jobs,
-            **where,
-        )
-
-
 class Searcher:
     """Answers searches; wired to whatever embeds queries."""
 
@@ -128,18 +85,15 @@ class Searcher:
 
         Raises Invalid or Stale for a cursor that is none, or that no longer fits.
         """
-        start, now = time.perf_counter(), now_utc()
-        position = read_position(tenant_id, request, now)
-        asked = Asked(tenant_id, request, now if position is None else position.moment, position)
+        start = time.perf_counter()
+        asked = Asked.now(tenant_id, request)
         embedded, degraded = await self._embed(asked)
         if embedded is None:
-            found, following = await self._by_words(asked, degraded)
+            found = await self._by_words(asked, degraded)
         else:
-            found, following = await self._by_meaning(asked, embedded)
+            found = await self._by_meaning(asked, embedded)
         answer = answer_of(request, found)
         answer.degraded = degraded
-        if following is not None:
-            answer.next_cursor = write_position(tenant_id, request, following)
         if self._waiting() and request.mode != "lexical":
             answer.warnings.append(WAITING_WARNING)
         if request.highlight:
@@ -179,7 +133,7 @@ class Searcher:
         since = None if reason in PASSING else self._absent_since()
         return None, Degraded(reason, since or datetime.now(UTC))
 
-    async def _by_meaning(self, asked: Asked, embedded: QueryVectorLike) -> tuple[Found, Position | None]:
+    async def _by_meaning(self, asked: Asked, embedded: QueryVectorLike) -> Found:
         """Look ring by ring until the page is full or everything near enough has been seen."""
         request, generation = asked.request, embedded.generation
         floor = generation.similarity_floor if request.min_score is None else request.min_score
@@ -209,10 +163,12 @@ class Searcher:
         )
         if len(ring) > wanted:
             where = {"inner": look.inner, "outer": look.edge(whole), "score": rows[-1].score, "id": rows[-1].id}
-            return found, asked.ends_with(found, budget=look.scan.budget, **where)
-        if outside is not None:
-            return found, asked.ends_with(found, budget=outside.scan.budget, inner=outside.inner)
-        return found, None
+            found.next_cursor = asked.cursor_at(found.served, generation.id, whole, budget=look.scan.budget, **where)
+        elif outside is not None:
+            found.next_cursor = asked.cursor_at(
+                found.served, generation.id, whole, budget=outside.scan.budget, inner=outside.inner
+            )
+        return found
 
     async def _first_look(self, asked: Asked, generation: GenerationLike, floor: float) -> Look:
         position, filters = asked.position, asked.request.filters
@@ -224,7 +180,7 @@ class Searcher:
             filters=filters,
             budget=budget,
             now=asked.since,
-            **folded(filters),
+            **asked.filters,
         )
         if position is None:
             return Look(scan, floor)
@@ -271,7 +227,7 @@ class Searcher:
             **arguments,
         )
 
-    async def _by_words(self, asked: Asked, degraded: Degraded | None) -> tuple[Found, Position | None]:
+    async def _by_words(self, asked: Asked, degraded: Degraded | None) -> Found:
         request, position = asked.request, asked.position
         rows = await queries.search_lexical(
             self._db,
@@ -284,9 +240,9 @@ class Searcher:
         )
         hits = [row for row in rows if row.place is not None]
         found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False)
-        if len(hits) <= request.top_k:
-            return found, None
-        where: dict[str, Any] = {"score": found.rows[-1].score, "id": found.rows[-1].id}
-        if degraded is not None:
-            where |= {"reason": degraded.reason, "degraded_since": microseconds(degraded.since)}
-        return found, asked.ends_with(found, **where)
+        if len(hits) > request.top_k:
+            where: dict[str, Any] = {"score": found.rows[-1].score, "id": found.rows[-1].id}
+            if degraded is not None:
+                where |= {"reason": degraded.reason, "degraded_since": microseconds(degraded.since)}
+            found.next_cursor = asked.cursor_at("lexical", None, rows[0], **where)
+        return found

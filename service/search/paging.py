@@ -14,8 +14,7 @@ from msgspec import Meta
 
 from service import cursor
 from service.errors import Stale
-from service.jobs.domain import folded
-from service.search.model import Degraded, HitRow, Mode, Scan, SearchRequest
+from service.search.model import Degraded, HitRow, Mode, Scan
 
 CURSOR_MAX_AGE = timedelta(hours=1)
 """After so long a search is better asked anew: postings have expired, others have come."""
@@ -117,30 +116,16 @@ def _widened(scan: Scan) -> Scan:
     return msgspec.structs.replace(scan, budget=scan.budget * 4)
 
 
-def bound_to(tenant_id: int, request: SearchRequest) -> object:
-    """What a cursor is bound to: all that decides which postings match, and their scores."""
-    return (
-        tenant_id,
-        request.text,
-        request.mode,
-        folded(request.filters),
-        request.min_score,
-        request.recency_half_life_days,
-    )
+def read_position(text: str | None, bound: object, now: datetime) -> Position | None:
+    """Where the search that a cursor is bound to goes on; None on its first page.
 
-
-def read_position(tenant_id: int, request: SearchRequest, now: datetime) -> Position | None:
-    """Where the search goes on; None on its first page. Raises Invalid (no cursor) or Stale (other search, too old)."""
-    if request.cursor is None:
+    Raises Invalid for what was never a cursor, Stale for one of another search or one that is too old.
+    """
+    if text is None:
         return None
-    position = cursor.decode(request.cursor, bound_to(tenant_id, request), Position)
+    position = cursor.decode(text, bound, Position)
     if not now - CURSOR_MAX_AGE <= position.moment <= now + SKEW:
         raise Stale("the cursor is too old; start again without it")
     if (position.score is None) != (position.id is None):
         raise Stale("the cursor is not whole; start again without it")
     return position
-
-
-def write_position(tenant_id: int, request: SearchRequest, position: Position) -> str:
-    """The cursor at a position."""
-    return cursor.encode(bound_to(tenant_id, request), position)

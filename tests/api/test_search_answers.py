@@ -43,7 +43,7 @@ async def test_hybrid_explains_both_legs_and_their_sum(api: Service) -> None:
     assert len(hits) == 3
     for hit in hits:
         told = hit["explain"]
-        weight, whole = re.fullmatch(r"\(similarity \+ ([\d.]+) x coverage\) / ([\d.]+)", told["formula"]).groups()  # type: ignore[union-attr]
+        ((weight, whole),) = re.findall(r"^\(similarity \+ ([\d.]+) x coverage\) / ([\d.]+)$", told["formula"])
         made = (max(0.0, told["semantic"]["similarity"]) + float(weight) * told["lexical"]["score"]) / float(whole)
         assert told["fused"] == hit["score"] == pytest.approx(made, abs=1e-7)
         assert told["scan"] | {"estimate": 0} == {

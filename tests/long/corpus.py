@@ -112,9 +112,9 @@ async def _copy_postings(connection: Connection, copy: int) -> int:
             f"insert into job (id, external_id, {names}) overriding system value"  # noqa: S608 - our own names
             f" select id + {offset}, concat(external_id, '~{copy}~copy'), {names} from job where id <= {most}"
         ),
-        f"insert into job_word select job_id + {offset}, words from job_word where job_id <= {most}",  # noqa: S608
+        f"insert into job_word select job_id + {offset}, words from job_word where job_id <= {most}",  # noqa: S608 - our own names
         (
-            f"insert into embedded select job_id + {offset}, generation, text_hash, passages, coverage, embedded_at,"  # noqa: S608
+            f"insert into embedded select job_id + {offset}, generation, text_hash, passages, coverage, embedded_at,"  # noqa: S608 - our own names
             f" trace_id from embedded where job_id <= {most}"
         ),
     ):

@@ -3,99 +3,17 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import cursor
-from service.config import Settings
-from service.db import Database
-from service.embedding.domain import LiveEmbedder
-from service.embedding.worker import Worker
-from service.errors import EmbedderUnavailable, Invalid, Stale
-from service.jobs.domain import Jobs
 from service.jobs.model import Filters, Job, JobPatch
-from service.search import paging
-from service.search.domain import Searcher
-from service.search.model import SearchAnswer, SearchRequest
-from service.search.paging import Position, bound_to, microseconds
-from tests.conftest import Server
-from tests.factories import new_job
-from tests.fakes import WordEmbedder
+from service.search.model import SearchRequest
+from tests.search.shelf import COMPANIES, KINDS, PLACES, SOURCES, TENANT, Shelf, copied, ids_of
 
-TENANT = 1
-KINDS = ("nurse", "driver", "cook", "clerk", "welder")
-PLACES = ("ward", "lorry", "kitchen", "office", "harbour", "night", "senior", "assistant")
-SOURCES = ("linkedin", "jobwebkenya")
-COMPANIES = ("Tumaini Traders", "Baraka Bakers", "Zawadi Works")
 PAGERS = 50
-
-
-def posting(number: int) -> dict[str, Any]:
-    """The fields of a posting, of few words, so that many match and many score alike."""
-    dice = random.Random(number)  # noqa: S311 - words, no secrets
-    return {
-        "title": f"{dice.choice(KINDS)} {dice.choice(PLACES)} {dice.choice(PLACES)}",
-        "company": dice.choice(COMPANIES),
-        "source": dice.choice(SOURCES),
-        "description": " ".join(dice.choices(KINDS + PLACES, k=6)),
-        "remote": dice.random() < 0.5,
-        "posted_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number % 90),
-    }
-
-
-class Shelf:
-    """A database with postings, and whoever stores, embeds and searches there."""
-
-    def __init__(self, db: Database, live: LiveEmbedder) -> None:
-        self.live = live
-        self.jobs = Jobs(db, Settings(sources=("*",)))
-        self.worker = Worker(db, live)
-        self.searcher = Searcher(db, live.embed_query, lambda: datetime(2026, 1, 1, tzinfo=UTC))
-
-    async def store(self, numbers: range) -> list[int]:
-        """Store postings; their ids."""
-        stored = await self.jobs.store(TENANT, [new_job(number, **posting(number)) for number in numbers])
-        return [one.job_id for one in stored]
-
-    async def embed(self) -> None:
-        """Embed whatever waits, and count the words anew."""
-        while (await self.worker.step()).claimed:
-            pass
-        await self.worker.keep_term_stat()
-
-    async def pages(self, request: SearchRequest) -> list[SearchAnswer]:
-        """All pages of a search."""
-        found = [await self.searcher.search(TENANT, request)]
-        while (after := found[-1].next_cursor) is not None:
-            request.cursor = after
-            found.append(await self.searcher.search(TENANT, request))
-        return found
-
-
-@pytest.fixture(scope="module")
-async def shelf(server: Server, template: str) -> AsyncIterator[Shelf]:
-    """Four hundred postings, embedded."""
-    dsn = await server.create_database(template)
-    db = await Database.open(dsn)
-    live = LiveEmbedder(db, lambda _generation: [WordEmbedder()])
-    await live.connect()
-    made = Shelf(db, live)
-    await made.store(range(400))
-    await made.embed()
-    yield made
-    await live.close()
-    await db.close()
-    await server.drop_database(dsn)
-
-
-def ids_of(pages: list[SearchAnswer]) -> list[int]:
-    """The postings found, in the order of the pages."""
-    return [hit.job.id for page in pages for hit in page.results]
 
 
 def passes(job: Job, filters: Filters) -> bool:
@@ -194,12 +112,6 @@ async def test_fifty_page_on_while_others_write(shelf: Shelf) -> None:
         assert all(passes(hit.job, request.filters) for page in pages for hit in page.results)
 
 
-def copied(request: SearchRequest) -> SearchRequest:
-    """The same search from its first page."""
-    fields = {name: getattr(request, name) for name in SearchRequest.__struct_fields__}
-    return SearchRequest(**fields | {"cursor": None})
-
-
 async def test_a_look_that_was_cut_goes_on_in_rings(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the budget of the first page the next nearest follow: all come, none twice, and the total grows."""
     monkeypatch.setattr("service.search.domain.BUDGET", 20)
@@ -220,94 +132,13 @@ async def test_a_change_of_text_shows_a_posting_once_at_most(shelf: Shelf) -> No
     request = SearchRequest(text="cook kitchen", top_k=10, mode="hybrid")
     first = await shelf.searcher.search(TENANT, request)
     for hit in first.results:
-        await shelf.jobs.patch(TENANT, hit.job.id, patch_of(description="welder harbour cook"), if_match=None)
+        await shelf.jobs.patch(TENANT, hit.job.id, JobPatch(description="welder harbour cook"), if_match=None)
     await shelf.embed()
     request.cursor = first.next_cursor
     rest = await shelf.pages(request)
     assert not set(ids_of([first])) & set(ids_of(rest))
     for job_id in ids:
         await shelf.jobs.delete(TENANT, job_id, if_match=None)
-
-
-def patch_of(**fields: object) -> Any:
-    """A change to a posting."""
-    return JobPatch(**fields)  # type: ignore[arg-type]
-
-
-async def first_cursor(shelf: Shelf, **fields: Any) -> str:
-    """The cursor of the first page of a search."""
-    answer = await shelf.searcher.search(TENANT, SearchRequest(text="nurse ward", top_k=5, **fields))
-    assert answer.next_cursor is not None
-    return answer.next_cursor
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"text": "nurse"},
-        {"mode": "semantic"},
-        {"filters": Filters(remote=True)},
-        {"min_score": 0.5},
-        {"recency_half_life_days": 3.0},
-    ],
-)
-async def test_a_cursor_of_another_search_is_stale(shelf: Shelf, other: dict[str, Any]) -> None:
-    """Another text, mode, filter, floor or half-life is another search; the size of a page and what is told are not."""
-    after = await first_cursor(shelf)
-    with pytest.raises(Stale):
-        await shelf.searcher.search(TENANT, SearchRequest(**{"text": "nurse ward", "cursor": after} | other))
-    same = SearchRequest(text="nurse ward", cursor=after, top_k=9, explain=True, facets=("source",), highlight=True)
-    assert len((await shelf.searcher.search(TENANT, same)).results) == 9
-
-
-async def test_a_cursor_of_another_tenant_or_generation_or_time_is_stale(shelf: Shelf) -> None:
-    """It says so instead of going on somewhere else."""
-    after = await first_cursor(shelf)
-    request = SearchRequest(text="nurse ward", cursor=after)
-    with pytest.raises(Stale):
-        await shelf.searcher.search(2, request)
-    now = datetime.now(UTC)
-    bound = bound_to(TENANT, request)
-    position = cursor.decode(after, bound, Position)
-    for wrong in (
-        {"generation": 99},
-        {"since": microseconds(now - paging.CURSOR_MAX_AGE - timedelta(seconds=1))},
-        {"since": microseconds(now + timedelta(hours=1))},
-        {"id": None},
-        {"served": "lexical", "generation": None},
-    ):
-        fields = {name: getattr(position, name) for name in Position.__struct_fields__}
-        made = cursor.encode(bound, Position(**fields | wrong))
-        with pytest.raises(Stale):
-            await shelf.searcher.search(TENANT, SearchRequest(text="nurse ward", cursor=made))
-    for rubbish in ("x", "AAAA", cursor.encode(bound, ["a", 1]), cursor.encode(bound, [2**60, "hybrid"])):
-        with pytest.raises(Invalid):
-            await shelf.searcher.search(TENANT, SearchRequest(text="nurse ward", cursor=rubbish))
-
-
-async def test_pages_of_a_degraded_search_stay_with_the_words(shelf: Shelf) -> None:
-    """Begun by words it goes on by words and says so, also when the embedder is back; begun by meaning it is stale."""
-
-    async def away(_text: str) -> Any:
-        raise EmbedderUnavailable("away", reason="timeout")
-
-    since = datetime(2026, 5, 1, tzinfo=UTC)
-    without = Searcher(shelf.jobs._db, away, lambda: since)
-    request = SearchRequest(text="nurse ward", top_k=5)
-    first = await without.search(TENANT, request)
-    request.cursor = first.next_cursor
-    second = await shelf.searcher.search(TENANT, request)
-    for answer in (first, second):
-        assert answer.mode.served == "lexical"
-        assert answer.degraded is not None
-        assert (answer.degraded.reason, answer.degraded.since) == ("timeout", since)
-    assert not set(ids_of([first])) & set(ids_of([second]))
-    with pytest.raises(EmbedderUnavailable):
-        await shelf.searcher.search(
-            TENANT, SearchRequest(text="nurse ward", cursor=first.next_cursor, on_degraded="fail")
-        )
-    with pytest.raises(Stale):
-        await without.search(TENANT, SearchRequest(text="nurse ward", cursor=await first_cursor(shelf)))
 
 
 async def test_words_that_are_counted_anew_do_not_move_what_was_shown(shelf: Shelf) -> None:
