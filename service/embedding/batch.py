@@ -12,6 +12,7 @@ from service.embedder import Embedder, PartlyEmbedded, Vector
 from service.embedding import queries
 from service.embedding.model import ClaimedTask, Generation, Outcome, Passage
 from service.embedding.passages import coverage, split_all
+from service.embedding.portions import Portions
 from service.errors import EmbedderUnavailable, JobSenseError, TextRefused, TryLater
 from service.telemetry.logs import get_logger
 from service.telemetry.stages import current_trace_id, observe_searchable, stage
@@ -39,11 +40,14 @@ class Batch:
         generation: Generation,
         require_unchanged: RequireUnchanged,
         bulk_turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        *,
+        gently: Callable[[], bool] = lambda: False,
     ) -> None:
         self.lease = uuid4()
         self.outcome = Outcome()
         self.embedded_bytes = 0
         self.waited_s = 0.0
+        self.portions = Portions(gently)
         self._bulk_turn = bulk_turn
         self._db = db
         self._embedder = embedder
@@ -180,6 +184,12 @@ class Batch:
         passages: Mapping[int, Sequence[Passage]],
         vectors: Mapping[str, Vector],
     ) -> None:
+        async for portion in self.portions.of(tasks):
+            await self._store_at_once(portion, passages, vectors)
+
+    async def _store_at_once(
+        self, tasks: Sequence[ClaimedTask], passages: Mapping[int, Sequence[Passage]], vectors: Mapping[str, Vector]
+    ) -> None:
         async with self._db.transaction() as connection:
             tasks = await self._lock_unchanged(connection, tasks)
             rows = [(task.job_id, no, p) for task in tasks for no, p in enumerate(passages[task.job_id])]
@@ -201,6 +211,9 @@ class Batch:
 
     async def _copy(self, tasks: Sequence[ClaimedTask]) -> list[ClaimedTask]:
         """Store the passages of twins; the tasks whose twin changed between claim and copy are left to be embedded."""
+        return [task async for portion in self.portions.of(tasks) for task in await self._copy_at_once(portion)]
+
+    async def _copy_at_once(self, tasks: Sequence[ClaimedTask]) -> list[ClaimedTask]:
         async with self._db.transaction() as connection:
             tasks = await self._lock_unchanged(connection, tasks)
             counts = {

@@ -18,6 +18,7 @@ from service.embedding.batch import RETRY_S, WORKER_FAULT, Batch, is_ours
 from service.embedding.domain import LiveEmbedder
 from service.embedding.model import ClaimedTask, Generation, Outcome, TermStatAge
 from service.embedding.pace import Pace
+from service.embedding.portions import MOST_REST_S
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.telemetry.logs import get_logger
 from service.telemetry.record import Record
@@ -30,8 +31,7 @@ RENEW_EVERY_S = 10.0
 GIVE_BACK_S = 3.0
 BATCH = 64
 GENTLE = 8
-"""Tasks of a claim while queries are about; after it the worker rests as long as it took."""
-MOST_REST_S = 1.0
+"""Tasks of a claim while queries are about; the worker rests as long as it works on them."""
 IDLE_S = 0.5
 BACKLOG_EVERY_S = 15.0
 TERM_STAT_EVERY_S = 15.0
@@ -55,6 +55,7 @@ class Worker:
         self._renew_every_s = renew_every_s
         self._pace = Pace()
         self.waiting = 0
+        self._rested_s = 0.0
         self._most = batch
         self._works = False
         """Whether a posting has been embedded and stored since the last fault of ours."""
@@ -77,13 +78,24 @@ class Worker:
             return RETRY_S[0]
         if not outcome.claimed:
             return IDLE_S
-        # Index and model serve searches meanwhile: storing a few vectors takes a core for a tenth of a second.
-        return min(MOST_REST_S, time.perf_counter() - began) if self._live.queries_about else 0.0
+        if not self._live.queries_about:
+            return 0.0
+        # What was stored has been rested for already.
+        worked_s = time.perf_counter() - began - 2 * self._rested_s
+        return min(MOST_REST_S, max(0.0, worked_s))
 
     async def step(self) -> Outcome:
         """Claim, embed, store. Raises EmbedderUnavailable before anything is claimed when there is no embedder."""
         embedder, generation = await self._live.ready()
-        batch = Batch(self._db, embedder, generation, self._live.require_unchanged, self._live.bulk_turn)
+        live = self._live
+        batch = Batch(
+            self._db,
+            embedder,
+            generation,
+            live.require_unchanged,
+            live.bulk_turn,
+            gently=lambda: live.queries_about,
+        )
         with task_record(
             "process embed_queue",
             kind="consumer",
@@ -107,6 +119,7 @@ class Worker:
                 await self._give_back(batch, error)
                 raise
             finally:
+                self._rested_s = batch.portions.rested_s
                 _note(record, batch.outcome)
         self._works = self._works or batch.outcome.stored > 0
         return batch.outcome

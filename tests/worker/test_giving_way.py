@@ -13,7 +13,8 @@ from service.db import Database
 from service.embedder import QUIET_AFTER_S
 from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
-from service.embedding.worker import GENTLE, IDLE_S, MOST_REST_S, Worker
+from service.embedding.portions import MOST_REST_S
+from service.embedding.worker import GENTLE, IDLE_S, Worker
 from service.errors import EmbedderUnavailable
 from tests.fakes import StuckEmbedder, WordEmbedder
 from tests.worker.scene import Scene, reason
