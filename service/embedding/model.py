@@ -11,8 +11,8 @@ SIMILARITY_FLOORS = {"all-MiniLM-L6-v2": 0.25, "all-minilm": 0.25}
 questions against long texts, lost every right answer (similarities of 0.27 to 0.29); at 0.25 none does."""
 FLOOR_OF_OTHERS = 0.25
 COVERAGE_WEIGHT = 0.15
-"""Weight of query-word coverage beside similarity. From 0.1 to 0.4 mean nDCG@10 on three judged sets is level (0.528
-to 0.534, 0.519 without words); short questions against few postings, where rarity says little, want it low."""
+"""Weight of the coverage of one rare word beside similarity; of more words by the root of their number (sql/README.md,
+decision 12). From 0.10 to 0.22 mean nDCG@10 on three judged sets is level (0.534 to 0.537, 0.518 without words)."""
 PASSAGE_TOKENS = 384
 """Most tokens of a passage, for models that take more: shorter passages say one thing each."""
 PASSAGE_OVERLAP = 24

@@ -28,7 +28,6 @@ class Found(msgspec.Struct):
     whole: HitRow
     cut: bool
     scan: Scan | None = None
-    weight: float = 0.0
     model: str | None = None
     generation: int | None = None
     next_cursor: str | None = None
@@ -80,10 +79,11 @@ def _explain(request: SearchRequest, found: Found, row: HitRow) -> Explain:
 
 def formula(found: Found, half_life_days: float | None) -> str:
     """How a score is made, with the constants of this search."""
+    weight = found.whole.weight
     made = {
         "semantic": "similarity",
         "lexical": "sum(idf x ts_rank(word)) / sum(idf)",
-        "hybrid": f"(similarity + {found.weight:g} x coverage) / {1 + found.weight:g}",
+        "hybrid": f"(similarity + {weight:.4f} x coverage) / {1 + weight:.4f}",
     }[found.served]
     return made if half_life_days is None else f"{made} x 0.5 ^ (age in days / {half_life_days:g})"
 

@@ -41,7 +41,7 @@ class GenerationLike(Protocol):
 
     @property
     def coverage_weight(self) -> float:
-        """Weight of the words beside the meaning."""
+        """Weight of one rare word beside the meaning."""
 
 
 class QueryVectorLike(Protocol):
@@ -157,7 +157,6 @@ class Searcher:
             whole=whole,
             cut=cut,
             scan=look.scan,
-            weight=generation.coverage_weight,
             model=generation.model,
             generation=generation.id,
         )

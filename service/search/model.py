@@ -207,6 +207,7 @@ class HitRow(JobRow):
     looked_at: int
     last_similarity: float
     words_cut: bool
+    weight: float
     facets: str | None
     ndocs: list[int] | None
     jobs: int | None

@@ -1,5 +1,5 @@
 -- The postings nearest in meaning and those that hold the query's rare words, scored alike:
--- (similarity + weight x share of the query's words, by idf, that the posting holds) / (1 + weight).
+-- (similarity + w x share of the query's words, by idf, that the posting holds) / (1 + w), w by `emphasis`.
 -- $1 vector halfvec: the query, of the generation's model
 -- $2 generation smallint
 -- $3 tenant_id integer
@@ -26,7 +26,7 @@
 -- $24 facets text[]: source, company, location, employment_type, currency
 -- $25 explained boolean: whether ranks are wanted
 -- $26 text text: the query
--- $27 weight double precision: of the words beside the meaning
+-- $27 weight double precision: of one rare word beside the meaning
 -- $28 word_budget integer: postings that the words may lead to
 -- $29 unembedded double precision: similarity that a posting without vectors counts with
 -- $30 ndocs integer[]: postings that hold each word, as counted for the first page; null: as counted last
@@ -108,6 +108,13 @@ term as materialized (
     cross join lateral (select coalesce(($30::integer[])[q.no], s.ndoc, 0) as ndoc) c
 ),
 
+emphasis as materialized (
+    -- the more rare words a query has, the more its words say beside its meaning: the idf of the rarest word there can be
+    -- is ln(1 + jobs), so that the root is of about the number of such words
+    select $27::double precision * sqrt(coalesce(sum(idf), 0) / ln(1 + greatest(max(jobs), 1))) as weight
+    from term
+),
+
 rare as materialized (
     -- the rarest words, as many as are in 5 x word_budget postings together: the work is bounded whatever is asked
     select word, idf
@@ -182,9 +189,10 @@ scored as materialized (
 match as materialized (
     select
         b.*,
-        (least(1, greatest(b.similarity, 0)) + $27::double precision * b.coverage) / (1 + $27::double precision)
+        (least(1, greatest(b.similarity, 0)) + w.weight * b.coverage) / (1 + w.weight)
         * coalesce(fresh.factor, 1) as score
     from scored b
+    cross join emphasis w
     left join lateral (
         select power(
             0.5,
@@ -270,6 +278,7 @@ select
     (select looked_at from edge) as looked_at,
     (select last_similarity from edge)::double precision as last_similarity,
     (select count(*) >= $28::integer from word) as words_cut,
+    (select weight from emphasis)::double precision as weight,
     case when coalesce(h.place, 1) = 1 then (select counts from facet) end as facets,
     (select array_agg(ndoc order by no) from term) as ndocs, (select min(jobs) from term) as jobs
 -- one row also where nothing is found, for what is said of the whole

@@ -199,6 +199,7 @@ select
     or (select count(*) >= $12::integer from every)
     or (select count(*) >= $12::integer from some_frequent)
     or (select count(*) > 1 from frequent) as words_cut,
+    0::double precision as weight,
     case when coalesce(h.place, 1) = 1 then (select counts from facet) end as facets,
     (select array_agg(ndoc order by no) from term) as ndocs, (select min(jobs) from term) as jobs
 -- one row also where nothing is found, for what is said of the whole

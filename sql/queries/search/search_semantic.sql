@@ -197,6 +197,7 @@ select
     (select looked_at from edge) as looked_at,
     (select last_similarity from edge)::double precision as last_similarity,
     false as words_cut,
+    0::double precision as weight,
     case when coalesce(h.place, 1) = 1 then (select counts from facet) end as facets,
     null::integer[] as ndocs, null::integer as jobs
 -- one row also where nothing is found, for what is said of the whole
