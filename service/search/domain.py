@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
+from pgvector import HalfVector
 
-from service.db import Database, half_vector
-from service.embedder import Vector
+from service.db import Database
 from service.errors import EmbedderUnavailable, TextRefused
 from service.jobs.domain import folded, now_utc
 from service.jobs.model import Filters
@@ -64,8 +64,8 @@ class QueryVectorLike(Protocol):
         """The generation."""
 
     @property
-    def vector(self) -> Vector:
-        """The vector."""
+    def vector(self) -> HalfVector:
+        """The vector, as statements take it."""
 
 
 EmbedQuery = Callable[[str], Awaitable[QueryVectorLike]]
@@ -169,7 +169,7 @@ class Searcher:
         floor: float,
     ) -> list[HitRow]:
         arguments: dict[str, Any] = {
-            "vector": half_vector(embedded.vector),
+            "vector": embedded.vector,
             "generation": embedded.generation.id,
             "tenant_id": tenant_id,
             "joined": needs_job(filters),

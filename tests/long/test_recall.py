@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from service.config import Settings
-from service.db import STATEMENTS, Database, half_vector
-from service.embedding.domain import LiveEmbedder, QueryVector
+from service.db import STATEMENTS, Database
+from service.embedding.domain import LiveEmbedder
+from service.embedding.model import QueryVector
 from service.embedding.worker import Worker
 from service.ingest.domain import Ingest, Rejects
 from service.ingest.mapping import FieldMap
@@ -114,7 +115,7 @@ async def _nearest(corpus: Corpus, text: str, filters: Filters) -> list[float]:
             " where p.generation = $2 and ($3::timestamptz is null or j.posted_at >= $3)"
             " and ($4::text[] is null or j.source = any ($4)) and ($5::text[] is null or j.company_key = any ($5))"
             " group by p.job_id order by 1 desc limit 10",
-            half_vector(embedded.vector),
+            embedded.vector,
             embedded.generation.id,
             filters.posted_after,
             filters.source,
@@ -155,7 +156,7 @@ async def test_unfiltered_recall_by_the_index(corpus: Corpus) -> None:
 async def _plan(corpus: Corpus, *, connection_filters: Filters) -> str:
     embedded = await corpus.live.embed_query(corpus.texts[0])
     arguments: Sequence[object] = (
-        half_vector(embedded.vector),
+        embedded.vector,
         embedded.generation.id,
         1,
         *(None,) * 8,
@@ -207,7 +208,7 @@ async def _count_matching(corpus: Corpus, text: str, filters: Filters) -> int:
             "select count(distinct j.id) from passage p join job j on j.id = p.job_id"
             " where p.embedding <#> $1 <= 0 and ($2::timestamptz is null or j.posted_at >= $2)"
             " and ($3::text[] is null or j.source = any ($3))",
-            half_vector(embedded.vector),
+            embedded.vector,
             filters.posted_after,
             filters.source,
         )
