@@ -153,7 +153,7 @@ async def test_a_probe_closes_it(live: LiveEmbedder, stuck: StuckEmbedder, log: 
     stuck.down = None
     assert await live.connect() == domain.RECONNECT_S
     assert (live.breaker.state, reason(live)) == ("closed", None)
-    assert (await live.embed_query("accountant")).vector
+    assert (await live.embed_query("accountant")).vector.dimensions()
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     changes = [(line["level"], line["state"]) for line in lines if line["event"] == "breaker.changed"]
     assert changes == [("warning", "open"), ("info", "closed")]
