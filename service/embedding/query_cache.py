@@ -13,9 +13,10 @@ from hashlib import blake2b
 from typing import Literal
 
 import msgspec
+from pgvector import HalfVector
 
 from service.embedding.domain import LiveEmbedder
-from service.embedding.model import QueryVector
+from service.embedding.model import Generation, QueryVector
 from service.errors import DatabaseUnavailable, EmbedderUnavailable, TextRefused
 from service.telemetry.stages import annotate, count
 
@@ -31,7 +32,7 @@ Failure = EmbedderUnavailable | DatabaseUnavailable | TextRefused
 class _Known(msgspec.Struct, frozen=True):
     """A vector and when it was there, in seconds of the event loop."""
 
-    vector: QueryVector
+    vector: HalfVector
     at: float
 
 
@@ -50,23 +51,23 @@ class QueryCache:
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, generation: int, text: str) -> QueryVector | None:
+    def find(self, generation: Generation, text: str) -> QueryVector | None:
         """The vector of a text in the live generation, if it is remembered."""
-        if generation != self._generation:
-            self._generation = generation
-            self._known.clear()
+        if generation.id != self._generation:
+            self._generation = generation.id
+            self.clear()
         key = _digest(text)
         if (known := self._known.get(key)) is None:
             return None
         self._known.move_to_end(key)
-        return known.vector
+        return QueryVector(generation, known.vector)
 
     def keep(self, text: str, vector: QueryVector, *, asked_at: float, now: float) -> None:
         """Remember a vector that was asked for at a time; not that of another generation, nor one that is in doubt."""
         if vector.generation.id != self._generation or asked_at <= self._doubted_at:
             return
         key = _digest(text)
-        self._known[key] = _Known(vector, now)
+        self._known[key] = _Known(vector.vector, now)
         self._known.move_to_end(key)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
@@ -76,6 +77,10 @@ class QueryCache:
         self._doubted_at = now
         for key in [key for key, known in self._known.items() if known.at > since]:
             del self._known[key]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
 
 
 class KnownQueries:
@@ -113,7 +118,7 @@ class KnownQueries:
     async def _look_up(self, text: str) -> tuple[QueryVector | None, Source]:
         """What is remembered, and where the vector comes from, which is counted."""
         generation = await self._live.live_generation()
-        found = None if generation is None else self.cache.find(generation.id, text)
+        found = None if generation is None else self.cache.find(generation, text)
         source: Source = "hit" if found else "shared" if self._live.under_way(text) else "miss"
         count("jobsense_query_cache_total", source)
         return found, source
