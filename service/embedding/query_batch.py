@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from service.embedder import Embedder, QueryOutcome, Vector
+from service.embedding.call_size import CallSize
 from service.embedding.deadline import leave
 from service.embedding.model import Generation
 from service.embedding.passages import split_query
@@ -19,8 +20,6 @@ from service.telemetry.stages import observe, stage
 
 CALLS_AT_ONCE = 2
 """One that the model computes and one that stands behind it, so that the server is never without work."""
-MOST_TEXTS = 16
-"""Texts of one call: its answer comes when the last is computed, and the first of them waits for it."""
 
 
 class Asked:
@@ -89,14 +88,17 @@ class _Call:
 
     def __init__(self, texts: Sequence[Asked]) -> None:
         self.texts = texts
+        self.pieces = [piece for asked in texts for piece in asked.pieces]
         self.failure_counted = False
+        self.sent_at = asyncio.get_running_loop().time()
         self.task: asyncio.Task[None]
 
 
 class QueryBatches:
     """The texts under way and the calls that they share; for one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: CallSize | None = None) -> None:
+        self._size = size or CallSize()
         self._under_way: dict[str, Asked] = {}
         self._waiting: deque[Asked] = deque()
         self._calls: set[_Call] = set()
@@ -121,7 +123,7 @@ class QueryBatches:
             self._waiting.remove(asked)
             self.forget(asked)
         elif not any(one.waiters for one in asked.call.texts):
-            self._end(asked.call)
+            self._end(asked.call, answered=False)
             leave(asked.call.task)
 
     def forget(self, asked: Asked) -> None:
@@ -141,7 +143,7 @@ class QueryBatches:
     def _take(self) -> list[Asked]:
         """The texts of the next call, in the order in which they came; a text of many pieces is never divided."""
         taken = [self._waiting.popleft()]
-        room = MOST_TEXTS - len(taken[0].pieces)
+        room = self._size.most - len(taken[0].pieces)
         while self._waiting and self._waiting[0].embedder is taken[0].embedder:
             room -= len(self._waiting[0].pieces)
             if room < 0:
@@ -150,21 +152,21 @@ class QueryBatches:
         return taken
 
     async def _run(self, call: _Call) -> None:
-        pieces = [piece for asked in call.texts for piece in asked.pieces]
-        observe("jobsense_query_call_texts", len(pieces))
+        observe("jobsense_query_call_texts", len(call.pieces))
         outcomes: Sequence[QueryOutcome | Exception]
         try:
-            outcomes = await call.texts[0].embedder.embed_queries(pieces)
+            outcomes = await call.texts[0].embedder.embed_queries(call.pieces)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
-            outcomes = [error] * len(pieces)
+            outcomes = [error] * len(call.pieces)
         if call not in self._calls:
             return  # given up, and deaf to it
         rest = iter(outcomes)
         for asked in call.texts:
             asked.give([next(rest) for _ in asked.pieces])
-        self._end(call)
+        self._end(call, answered=not isinstance(outcomes[0], Exception))
 
-    def _end(self, call: _Call) -> None:
+    def _end(self, call: _Call, *, answered: bool) -> None:
+        self._size.learn(len(call.pieces), asyncio.get_running_loop().time() - call.sent_at, answered=answered)
         self._calls.discard(call)
         for asked in call.texts:
             self.forget(asked)

@@ -6,12 +6,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.embedder import Vector
-from service.embedding.query_batch import CALLS_AT_ONCE, MOST_TEXTS, QueryBatches
+from service.embedding.call_size import CALL_S, FIRST_TEXTS, MOST_SURPRISE, MOST_TEXTS, CallSize
+from service.embedding.query_batch import CALLS_AT_ONCE, QueryBatches
 from service.errors import EmbedderUnavailable, TextRefused
 from tests.factories import generation_of
 from tests.fakes import REFUSED, StuckEmbedder, WordEmbedder
 
 LONG_S = 10.0
+SHARE = 8
+"""Texts that share a call here."""
+
+
+class Fixed(CallSize):
+    """The same whatever calls take."""
+
+    @property
+    def most(self) -> int:
+        """Texts of a call."""
+        return SHARE
 
 
 @pytest.fixture
@@ -25,7 +37,7 @@ async def stuck() -> AsyncIterator[StuckEmbedder]:
 @pytest.fixture
 def batches() -> QueryBatches:
     """No text is under way."""
-    return QueryBatches()
+    return QueryBatches(Fixed())
 
 
 class Asking:
@@ -145,7 +157,7 @@ async def test_what_waits_shares_the_next_call(ask: Asking, stuck: StuckEmbedder
     """While calls are under way what comes waits, up to a number of texts a call; one that is left is not sent."""
     stuck.free.clear()
     first = await ask.filled()
-    waiting = [ask(f"text {number}") for number in range(2 * MOST_TEXTS)]
+    waiting = [ask(f"text {number}") for number in range(2 * SHARE)]
     await turns()
     assert len(stuck.query_calls) == CALLS_AT_ONCE
     waiting.pop(0).cancel()
@@ -153,8 +165,8 @@ async def test_what_waits_shares_the_next_call(ask: Asking, stuck: StuckEmbedder
     stuck.free.set()
     await asyncio.gather(*first, *waiting)
     sent = stuck.query_calls[CALLS_AT_ONCE:]
-    assert [len(texts) for texts in sent] == [MOST_TEXTS, MOST_TEXTS - 1]
-    assert [text for texts in sent for text in texts] == [f"text {number}" for number in range(1, 2 * MOST_TEXTS)]
+    assert [len(texts) for texts in sent] == [SHARE, SHARE - 1]
+    assert [text for texts in sent for text in texts] == [f"text {number}" for number in range(1, 2 * SHARE)]
 
 
 async def test_a_hanging_call_is_given_up(ask: Asking, stuck: StuckEmbedder) -> None:
@@ -174,13 +186,13 @@ async def test_a_hanging_call_is_given_up(ask: Asking, stuck: StuckEmbedder) -> 
 
 async def test_a_long_text_is_never_divided(ask: Asking, stuck: StuckEmbedder) -> None:
     """The pieces of a text go in one call; a text whose pieces have no room in it waits for the next."""
-    long = " ".join(f"word{number}" for number in range(6 * MOST_TEXTS))
+    long = " ".join(f"word{number}" for number in range(6 * SHARE))
     tasks = [ask("nurse"), ask(long), ask("cook")]
     whole = (await asyncio.gather(*tasks))[1]
     assert sum(value * value for value in whole) == pytest.approx(1)
     sizes = [len(texts) for texts in stuck.query_calls]
     assert sizes[0] == sizes[2] == 1
-    assert sizes[1] > MOST_TEXTS
+    assert sizes[1] > SHARE
 
 
 async def test_two_embedders_share_nothing(batches: QueryBatches, stuck: StuckEmbedder) -> None:
@@ -230,3 +242,37 @@ async def test_a_fault_of_ours_reaches_who_waits(
         with pytest.raises(ZeroDivisionError):
             await ask("nurse")
     assert await ask("nurse") == stuck.vector("nurse")
+
+
+def test_calls_are_as_large_as_time_allows() -> None:
+    """The slower a text, the fewer share a call, one at least; and the other way round, up to a bound."""
+    size = CallSize()
+    assert size.most == FIRST_TEXTS
+    sizes = []
+    for text_s in (CALL_S / 5, 2 * CALL_S, CALL_S / 1000):
+        for _ in range(30):
+            size.learn(size.most, size.most * text_s, answered=True)
+        sizes.append(size.most)
+    assert sizes == [5, 1, MOST_TEXTS]
+
+
+def test_calls_grow_where_texts_cost_little_beside_them() -> None:
+    """When a call takes as long for many texts as for one, a few calls are enough to find out."""
+    size = CallSize()
+    size.learn(1, CALL_S / 2, answered=True)
+    assert size.most == 2
+    for _ in range(10):
+        size.learn(size.most, CALL_S / 2, answered=True)
+    assert size.most > FIRST_TEXTS
+
+
+def test_what_was_given_up_makes_calls_smaller_only() -> None:
+    """A call that everybody left says how long it took at least; and one that stalled says little."""
+    size = CallSize()
+    size.learn(1, 60.0, answered=False)
+    assert size.most == FIRST_TEXTS
+    size.learn(1, CALL_S / 10, answered=True)
+    size.learn(1, CALL_S / 1000, answered=False)
+    assert size.most == 10
+    size.learn(1, 60.0, answered=False)
+    assert 10 / MOST_SURPRISE <= size.most < 10
