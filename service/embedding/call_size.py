@@ -6,7 +6,7 @@ MOST_TEXTS = 64
 FIRST_TEXTS = 16
 """While nothing is known of the embedder."""
 WEIGHT = 0.5
-"""Of the newest call. High, so that where a call itself costs most, it is soon found out that more texts cost little."""
+"""Of the newest call. High, so that it is soon found out where a call itself costs most, and more texts little more."""
 MOST_SURPRISE = 4.0
 """A call counts as so many times slower than expected at most: one in which the model was loaded says little."""
 
