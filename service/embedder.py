@@ -62,6 +62,10 @@ class Embedder(Protocol):
     def identity(self) -> Identity:
         """The model in use; known after `start` at the latest."""
 
+    @property
+    def gathers_queries(self) -> bool:
+        """Whether it puts queries that wait together by itself; else its callers do, with `embed_queries`."""
+
     async def start(self) -> None:
         """Load or reach the model and learn its identity; raises EmbedderUnavailable when it cannot."""
 

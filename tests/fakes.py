@@ -17,6 +17,8 @@ REFUSED = "unembeddable"
 class WordEmbedder:
     """Texts that share words are near one another; fails on demand; counts what it is asked."""
 
+    gathers_queries = False
+
     def __init__(
         self, *, dimensions: int = 64, max_tokens: int = 64, model: str = "words", digest: str = "words-1"
     ) -> None:

@@ -18,8 +18,8 @@ from service.embedding.passages import split_query
 from service.embedding.query import direction_of_sum, late
 from service.telemetry.stages import observe, stage
 
-CALLS_AT_ONCE = 2
-"""One that the model computes and one that stands behind it, so that the server is never without work."""
+CALLS_AT_ONCE = 4
+"""As many as the client of Ollama has in flight. One that hangs leaves places; more would only wait elsewhere."""
 
 
 class Asked:
@@ -132,7 +132,7 @@ class QueryBatches:
             del self._under_way[asked.text]
 
     def _send(self) -> None:
-        while self._waiting and len(self._calls) < CALLS_AT_ONCE:
+        while self._waiting and (self._waiting[0].embedder.gathers_queries or len(self._calls) < CALLS_AT_ONCE):
             call = _Call(self._take())
             self._calls.add(call)
             for asked in call.texts:
@@ -143,7 +143,7 @@ class QueryBatches:
     def _take(self) -> list[Asked]:
         """The texts of the next call, in the order in which they came; a text of many pieces is never divided."""
         taken = [self._waiting.popleft()]
-        room = self._size.most - len(taken[0].pieces)
+        room = (0 if taken[0].embedder.gathers_queries else self._size.most) - len(taken[0].pieces)
         while self._waiting and self._waiting[0].embedder is taken[0].embedder:
             room -= len(self._waiting[0].pieces)
             if room < 0:

@@ -46,6 +46,8 @@ class LocalEmbedder:
     the time between them. `document_threads` is the number of cores that documents may fill.
     """
 
+    gathers_queries = True
+
     def __init__(self, *, folder: Path | None = None, document_threads: int = 1) -> None:
         """Take the folder of model.safetensors and tokenizer.json; None finds the one that the `local` extra brings."""
         self._folder = folder

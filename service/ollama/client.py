@@ -32,6 +32,8 @@ class OllamaEmbedder:
     model. `backoff_s` is the first and the largest bound of the random pause before a retry.
     """
 
+    gathers_queries = False
+
     def __init__(
         self,
         url: str,

@@ -208,6 +208,19 @@ async def test_two_embedders_share_nothing(batches: QueryBatches, stuck: StuckEm
     assert (stuck.query_calls, other.query_calls) == ([["nurse"]], [["nurse", "cook"]])
 
 
+async def test_an_embedder_that_gathers_gets_all_at_once(
+    ask: Asking, stuck: StuckEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where texts are put together further down, each is sent as it comes, however many are under way."""
+    monkeypatch.setattr(stuck, "gathers_queries", True)
+    stuck.free.clear()
+    tasks = [ask(f"text {number}") for number in (*range(3 * CALLS_AT_ONCE), 0)]
+    await turns()
+    assert stuck.query_calls == [[f"text {number}"] for number in range(3 * CALLS_AT_ONCE)]
+    stuck.free.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_a_failure_counts_once_for_a_call(batches: QueryBatches, stuck: StuckEmbedder) -> None:
     """Of all texts that failed together one counts the failure."""
     stuck.down = "refused"
