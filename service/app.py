@@ -23,6 +23,7 @@ from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.model import Generation
+from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker, application_name
 from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
@@ -109,7 +110,8 @@ class Parts:
             lane_of=lanes.at,
         )
         self.worker = Worker(db, self.live)
-        self.searcher = Searcher(db, self.live.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
+        self.known = KnownQueries(self.live)
+        self.searcher = Searcher(db, self.known.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [Loop("backlog", self.worker.watch_backlog)]
         self._working: Loop | None = None
@@ -289,4 +291,5 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
+    watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")
