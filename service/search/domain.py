@@ -11,7 +11,7 @@ from service.db import Database, half_vector
 from service.embedder import Vector
 from service.errors import EmbedderUnavailable, TextRefused
 from service.jobs.domain import folded, now_utc
-from service.jobs.model import Filters
+from service.jobs.pay import Conversions, no_conversions, pay_bands
 from service.search import queries
 from service.search.model import (
     Degraded,
@@ -85,22 +85,27 @@ class Searcher:
         *,
         chooser: ScanChooser | None = None,
         waiting: Waiting = lambda: 0,
+        conversions: Conversions = no_conversions,
     ) -> None:
         self._db = db
         self._embed_query = embed_query
         self._absent_since = absent_since
         self._waiting = waiting
+        self._conversions = conversions
         self._chooser = chooser or ScanChooser()
 
     async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
         """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade."""
         start = time.perf_counter()
         embedded, degraded = await self._embed(request)
+        bands = await pay_bands(request.filters, self._conversions)
+        passing = folded(request.filters) | bands.parameters()
         if embedded is None:
-            answer = await self._by_words(tenant_id, request)
+            answer = await self._by_words(tenant_id, request, passing)
         else:
-            answer = await self._by_meaning(tenant_id, request, embedded)
+            answer = await self._by_meaning(tenant_id, request, embedded, passing)
         answer.degraded = degraded
+        answer.pay = bands.note
         if self._waiting() and request.mode != "lexical":
             answer.warnings.append(WAITING_WARNING)
         answer.took_ms = round((time.perf_counter() - start) * 1000, 3)
@@ -126,37 +131,40 @@ class Searcher:
         since = None if reason in PASSING else self._absent_since()
         return None, Degraded(reason, since or datetime.now(UTC))
 
-    async def _by_meaning(self, tenant_id: int, request: SearchRequest, embedded: QueryVectorLike) -> SearchAnswer:
+    async def _by_meaning(
+        self, tenant_id: int, request: SearchRequest, embedded: QueryVectorLike, passing: dict[str, Any]
+    ) -> SearchAnswer:
         """Widen the look until the page is full or everything near enough has been seen."""
-        filters = request.filters
         floor = embedded.generation.similarity_floor if request.min_score is None else request.min_score
         budget = max(BUDGET, 3 * request.top_k + 10)
-        scan = await self._scan(tenant_id, filters, embedded.generation, budget)
-        rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
+        scan = await self._scan(tenant_id, request, embedded.generation, budget, passing)
+        rows = await self._rows(tenant_id, request, embedded, passing, scan, floor)
         seen = rows
         while len(rows) < request.top_k:
             if not rows and scan.kind == "index":
                 # A look that found nothing near enough says nothing of itself; the same without a floor does.
-                seen = await self._rows(tenant_id, request, embedded, filters, scan, NO_FLOOR)
+                seen = await self._rows(tenant_id, request, embedded, passing, scan, NO_FLOOR)
             if (wider := _wider(seen, scan, floor)) is None:
                 break
             scan = wider
-            seen = rows = await self._rows(tenant_id, request, embedded, filters, scan, floor)
+            seen = rows = await self._rows(tenant_id, request, embedded, passing, scan, floor)
         annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
         cut = _cut(seen, scan, floor) or _gave_up(seen, scan)
         return _answer(
             request, rows, "hybrid" if request.mode == "hybrid" else "semantic", cut=cut, generation=embedded.generation
         )
 
-    async def _scan(self, tenant_id: int, filters: Filters, generation: GenerationLike, budget: int) -> Scan:
+    async def _scan(
+        self, tenant_id: int, request: SearchRequest, generation: GenerationLike, budget: int, passing: dict[str, Any]
+    ) -> Scan:
         return await self._chooser.choose(
             self._db,
             generation=generation.id,
             tenant_id=tenant_id,
-            filters=filters,
+            filters=request.filters,
             budget=budget,
             now=now_utc(),
-            **folded(filters),
+            **passing,
         )
 
     async def _rows(
@@ -164,7 +172,7 @@ class Searcher:
         tenant_id: int,
         request: SearchRequest,
         embedded: QueryVectorLike,
-        filters: Filters,
+        passing: dict[str, Any],
         scan: Scan,
         floor: float,
     ) -> list[HitRow]:
@@ -172,14 +180,14 @@ class Searcher:
             "vector": half_vector(embedded.vector),
             "generation": embedded.generation.id,
             "tenant_id": tenant_id,
-            "joined": needs_job(filters),
+            "joined": needs_job(request.filters),
             "exact": scan.kind == "exact",
             "ef": scan.ef,
             "budget": scan.budget,
             "floor": floor,
             "count": request.top_k,
             "now": now_utc(),
-        } | folded(filters)
+        } | passing
         if request.mode == "semantic":
             return await queries.search_semantic(self._db, **arguments)
         return await queries.search_hybrid(
@@ -191,7 +199,7 @@ class Searcher:
             **arguments,
         )
 
-    async def _by_words(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+    async def _by_words(self, tenant_id: int, request: SearchRequest, passing: dict[str, Any]) -> SearchAnswer:
         rows = await queries.search_lexical(
             self._db,
             text=request.text,
@@ -199,7 +207,7 @@ class Searcher:
             word_budget=2 * max(BUDGET, request.top_k),
             count=request.top_k,
             now=now_utc(),
-            **folded(request.filters),
+            **passing,
         )
         return _answer(request, rows, "lexical", cut=bool(rows) and rows[0].words_cut, generation=None)
 

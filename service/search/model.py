@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from service.jobs.model import Filters, Job, JobRow
+from service.jobs.pay import PayNote
 
 Mode = Literal["hybrid", "semantic", "lexical"]
 ScanKind = Literal["index", "exact"]
@@ -94,7 +95,7 @@ class Degraded(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """The postings found, the best first."""
+    """The postings found, the best first; `pay` tells how a filter on pay compared."""
 
     results: list[Hit]
     total: Total
@@ -104,6 +105,7 @@ class SearchAnswer(msgspec.Struct):
     model: str | None
     generation: int | None
     took_ms: float
+    pay: PayNote | None = None
 
 
 class HitRow(JobRow):

@@ -30,6 +30,10 @@ async def search_semantic(
     budget: int,
     floor: float,
     count: int,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings nearest in meaning, the best passage of each."""
 
@@ -60,6 +64,10 @@ async def search_hybrid(
     weight: float,
     word_budget: int,
     unembedded: float,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings nearest in meaning and those that hold the query's rare words, scored alike."""
 
@@ -81,6 +89,10 @@ async def search_lexical(
     now: datetime,
     word_budget: int,
     count: int,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings that hold the query's words, without any vector."""
 
@@ -101,6 +113,10 @@ async def list_behind_filters(
     active: bool | None,
     now: datetime,
     joined: bool,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[int]:
     """The postings behind the filters; only explained, for the planner's estimate."""
 

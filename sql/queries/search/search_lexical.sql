@@ -12,6 +12,10 @@
 -- $11 now timestamptz
 -- $12 word_budget integer: postings that the words may lead to
 -- $13 count integer: postings wanted
+-- $14 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $15 pay_low double precision[]: its lower end for a month, in each of them
+-- $16 pay_high double precision[]: its upper end for a month, in each of them
+-- $17 unpriced boolean: whether postings without comparable pay pass it
 with term as materialized (
     -- the words of the query without stop words; a word that no statistics know counts as rare
     select
@@ -35,7 +39,7 @@ few as materialized (
     from rare r
     join job_word w on w.words @@ r.word
     join job j on j.id = w.job_id
-    where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $14, $15, $16, $17)
     group by w.job_id
     order by sum(r.idf) desc, w.job_id
     limit $12
@@ -48,7 +52,7 @@ every as materialized (
     join job j on j.id = w.job_id
     where
         w.words @@ (select string_agg(t.word::text, ' & ')::tsquery from term t where t.ndoc > 0)
-        and j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        and j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $14, $15, $16, $17)
     limit $12
 ),
 
@@ -63,7 +67,7 @@ some_common as materialized (
     ) common
     join job_word w on w.words @@ common.word
     join job j on j.id = w.job_id
-    where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $14, $15, $16, $17)
     limit $12
 ),
 

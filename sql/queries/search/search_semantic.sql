@@ -11,12 +11,16 @@
 -- $10 posted_before timestamptz: before
 -- $11 active boolean
 -- $12 now timestamptz
--- $13 joined boolean: whether a filter needs the posting itself (company, location, remote, employment_type, active)
+-- $13 joined boolean: whether a filter needs the posting itself, not only what is copied beside its vectors
 -- $14 exact boolean: look at every row behind the filters instead of using the index
 -- $15 ef integer: hnsw.ef_search
 -- $16 budget bigint: passages looked at
 -- $17 floor double precision: similarity from which a posting matches
 -- $18 count bigint: postings wanted
+-- $19 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $20 pay_low double precision[]: its lower end for a month, in each of them
+-- $21 pay_high double precision[]: its upper end for a month, in each of them
+-- $22 unpriced boolean: whether postings without comparable pay pass it
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -37,7 +41,9 @@ near as materialized (
             and ($10::timestamptz is null or v.posted_at < $10)
             and (not $13::boolean or exists (
                 select from job j
-                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
+                where j.id = v.job_id and job_passes(
+                        j, null, $5, $6, $7, $8, null, null, $11, $12, $19, $20, $21, $22
+                    )
             ))
         order by v.embedding <#> $1
         limit $16
@@ -66,7 +72,7 @@ near as materialized (
         where
             $14::boolean and $13::boolean
             and v.generation = $2 and j.tenant_id = $3
-            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12, $19, $20, $21, $22)
         order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
     ) p
     order by p.distance, p.job_id
