@@ -38,7 +38,7 @@ async def test_an_answer_has_its_shape(shared: Service, kitchen: dict[str, int])
     """An answer says what was asked and served, by which model and generation, and how long it took."""
     answer = await search(shared, "cook meals in the kitchen")
     assert set(answer) == {
-        *("results", "total", "mode", "degraded", "warnings", "model", "generation", "took_ms"),
+        *("results", "total", "mode", "degraded", "warnings", "model", "generation", "took_ms", "pay"),
     }
     assert answer["mode"] == {"asked": "hybrid", "served": "hybrid"}
     assert (answer["degraded"], answer["warnings"], answer["model"]) == (None, [], "words")
