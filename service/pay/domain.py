@@ -30,9 +30,13 @@ class ExchangeRates:
         if self._clock() >= self._good_until:
             async with self._reading:
                 if self._clock() >= self._good_until:
-                    self._kept = await self._at(datetime.now(UTC))
+                    self._kept = await self.at(datetime.now(UTC))
                     self._good_until = self._clock() + MAX_AGE_S
         return self._kept
+
+    async def at(self, moment: datetime) -> Rates:
+        """The rates that were the last ones at a moment."""
+        return Rates(await queries.list_rates(self._db, at=moment))
 
     async def conversions(self, currency: str) -> Mapping[str, Conversion]:
         """How a currency converts into every other whose rate is known."""
@@ -40,7 +44,7 @@ class ExchangeRates:
 
     async def table(self, base: str, at: datetime | None) -> RateList:
         """What one unit of a currency was worth in others at a moment (None: now)."""
-        rates = await self.current() if at is None else await self._at(at)
+        rates = await self.current() if at is None else await self.at(at)
         entries = [
             RateEntry(currency, link.rate, link.oldest, ", ".join(link.sources), link.derived)
             for currency, link in sorted(rates.conversions(base).items())
@@ -61,9 +65,6 @@ class ExchangeRates:
         """The moment of the newest rate in the snapshot, in seconds since 1970; 0 without any."""
         newest = self._kept.newest
         return 0.0 if newest is None else newest.timestamp()
-
-    async def _at(self, moment: datetime) -> Rates:
-        return Rates(await queries.list_rates(self._db, at=moment))
 
 
 async def store_rates(db: Db, rates: Sequence[Rate], now: datetime) -> int:
