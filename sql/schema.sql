@@ -302,10 +302,21 @@ create function job_passes(
            p_pay_currency is null
            or (
                j.currency = any (p_pay_currency)
-               and pay_high(j) >= p_pay_low[array_position(p_pay_currency, j.currency)]
-               and pay_low(j) <= p_pay_high[array_position(p_pay_currency, j.currency)]
+               and coalesce(
+                   pay_high(j) >= p_pay_low[array_position(p_pay_currency, j.currency)]
+                   and pay_low(j) <= p_pay_high[array_position(p_pay_currency, j.currency)],
+                   false
+               )
            )
-           or (p_unpriced and (pay_low(j) is null or j.currency <> all (p_pay_currency)))
+           or (
+               p_unpriced
+               and (
+                   j.currency is null
+                   or j.salary_period is null
+                   or (j.salary_min is null and j.salary_max is null)
+                   or j.currency <> all (p_pay_currency)
+               )
+           )
        )
 $$;
 

@@ -117,3 +117,16 @@ async def test_the_estimate_behind_a_filter_of_the_posting_is_true(filled: Datab
     assert chosen.kind == "exact"
     assert chosen.estimate < 400
     assert (await choose(ScanChooser(), filled, Filters(company=("nobody",)))).estimate < 400
+
+
+async def test_the_estimate_behind_a_filter_on_pay_fits(filled: Database) -> None:
+    """Half of what has pay in a known currency is expected to pass, and with what has none nearly everything."""
+    async with filled.connection() as connection:
+        await connection.execute(
+            "update job set salary_min = id, currency = 'KES', salary_period = 'month' where id % 5 = 0"
+        )
+        await connection.execute("analyze job")
+    priced = Filters(salary_min=5000, currency="KES")
+    assert 500 < (await choose(ScanChooser(), filled, priced)).estimate < 2000
+    lenient = Filters(salary_min=5000, currency="KES", include_unpriced=True)
+    assert (await choose(ScanChooser(), filled, lenient)).estimate > 7000
