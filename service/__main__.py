@@ -18,6 +18,7 @@ _SHELL = {
     "eval": ("evaluation", "Measure the ranking on relevance sets, and whether a difference is chance."),
     "keys": ("keys", "Make, list and end API keys."),
     "tasks": ("tasks", "Show postings whose embedding was given up, or try them again."),
+    "rates": ("rates", "Take in exchange rates, or list them."),
     "openapi": ("schema", "Write the OpenAPI document."),
     "settings": ("schema", "Print every setting with the value in force; secrets are hidden."),
 }

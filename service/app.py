@@ -1,7 +1,6 @@
 """The composition root: the only module that knows everyone, and wires them together."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from service.health.model import Part
 from service.http.admission import Admission
 from service.http.decoding import MAX_BATCH_BYTES, MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
+from service.http.hosts import Hosts, match_hosts
 from service.http.limit import Size, WorkClass
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
@@ -42,6 +42,10 @@ from service.loop import Loop
 from service.migrate import migrate_up, require_current
 from service.minilm.embedder import LocalEmbedder
 from service.ollama.client import OllamaEmbedder
+from service.pay.controller import RatesController
+from service.pay.domain import ExchangeRates
+from service.pay.feed import RatesFeed
+from service.pay.worker import RatesWorker
 from service.search.controller import SearchController
 from service.search.domain import Searcher
 from service.stopping import Stop
@@ -57,6 +61,8 @@ CLOSE_S, KEEP_S = 0.8, 2.5
 """What the embedder and the pool each get at the end of a stop, and what is left for those that end after them."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
+PROVIDED = ("jobs", "searcher", "rates", "health")
+"""What handlers ask for by name; `wire` puts it in place."""
 ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
 
@@ -101,7 +107,8 @@ class Parts:
     def __init__(self, db: Database, settings: Settings, *, document_threads: int = 1) -> None:
         self.db = db
         self.settings = settings
-        self.jobs = Jobs(db, settings, on_written=self.wake)
+        self.rates = ExchangeRates(db)
+        self.jobs = Jobs(db, settings, on_written=self.wake, conversions=self.rates.conversions)
         lanes = Lanes(db, settings.ollama_url)
         self.live = LiveEmbedder(
             db,
@@ -111,7 +118,13 @@ class Parts:
         )
         self.worker = Worker(db, self.live)
         self.known = KnownQueries(self.live)
-        self.searcher = Searcher(db, self.known.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
+        self.searcher = Searcher(
+            db,
+            self.known.embed_query,
+            self.absent_since,
+            waiting=lambda: self.worker.waiting,
+            conversions=self.rates.conversions,
+        )
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [Loop("backlog", self.worker.watch_backlog)]
         self._working: Loop | None = None
@@ -125,6 +138,9 @@ class Parts:
         if embed:
             self._working = Loop("worker", self.worker.run_once)
             self._loops += [self._working, Loop("term-stat", self.worker.keep_term_stat)]
+        if self.settings.rates_url:
+            feed, interval_s = RatesFeed(self.settings.rates_url), self.settings.rates_interval
+            self._loops.append(Loop("rates", RatesWorker(self.db, self.rates, feed, interval_s=interval_s).run_once))
         for loop in (self._connecting, *self._loops):
             loop.start()
 
@@ -172,7 +188,7 @@ async def prepare_schema(dsn: str, settings: Settings) -> None:
 class App(Litestar):
     """Litestar, which answers HEAD and OPTIONS too, callers who name one of its hosts only, not too many at once."""
 
-    hosts: re.Pattern[bytes] | None = None
+    hosts: Hosts | None = None
     admission: Admission | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -211,17 +227,6 @@ def limit_concurrency(app: App, most: int, telemetry: Telemetry) -> None:
         telemetry.metrics.watch("jobsense_admission_limit", partial(getattr, gate, "limit"), name)
 
 
-def match_hosts(allowed: Sequence[str]) -> re.Pattern[bytes] | None:
-    """What the Host header may be: a listed host with any port, or with its own; `*.` stands for subdomains."""
-    patterns = []
-    for host in allowed:
-        name = re.escape(host.removeprefix("*."))
-        subdomains = r"([a-z0-9_-]+\.)+" if host.startswith("*.") else ""
-        port = "" if re.search(r":[0-9]+$", host) else r"(:[0-9]{1,5})?"
-        patterns.append(f"{subdomains}{name}{port}")
-    return re.compile("|".join(patterns).encode(), re.IGNORECASE) if patterns else None
-
-
 def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | None = None) -> App:
     """The application; its lifespan opens and closes everything that it serves from.
 
@@ -252,7 +257,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     api = Router(
         API,
-        route_handlers=[JobController, StatsController, SearchController],
+        route_handlers=[JobController, StatsController, SearchController, RatesController],
         guards=[authenticate],
         before_request=check_parameters,
     )
@@ -264,7 +269,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=openapi_config(build_version()),
-        dependencies={name: Provide(provided(name), sync_to_thread=False) for name in ("jobs", "searcher", "health")},
+        dependencies={name: Provide(provided(name), sync_to_thread=False) for name in PROVIDED},
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         logging_config=None,
     )
@@ -284,6 +289,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
     app.state["jobs"] = parts.jobs
     app.state["searcher"] = parts.searcher
+    app.state["rates"] = parts.rates
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = Access(parts.db, is_open=parts.settings.auth == "open")
     app.state[METRICS_KEY] = telemetry.metrics
@@ -292,4 +298,5 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
+    watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

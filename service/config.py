@@ -24,8 +24,6 @@ NOT_IN_EFFECT = (
     "rate_limit_write",
     "rate_limit_read",
     "rate_limit_auth",
-    "rates_url",
-    "rates_interval",
 )
 """Settings of the contract that nothing reads yet: checked, shown as such, and warned of at start."""
 

@@ -28,6 +28,7 @@ from service.jobs.model import (
     Status,
     Stored,
 )
+from service.jobs.pay import Conversions, no_conversions, pay_bands
 from service.jobs.prepare import fold, prepare
 from service.jobs.stats import JobStats
 from service.telemetry.stages import count, outbound_headers
@@ -51,10 +52,18 @@ def now_utc() -> datetime:
 class Jobs:
     """The postings of all tenants in one database; `on_written` is told when there may be something to embed."""
 
-    def __init__(self, db: Database, settings: Settings, *, on_written: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        *,
+        on_written: Callable[[], None] = lambda: None,
+        conversions: Conversions = no_conversions,
+    ) -> None:
         self._db = db
         self._settings = settings
         self._on_written = on_written
+        self._conversions = conversions
         self.stats = JobStats(db)
 
     def check(self, job: JobInput) -> list[FieldError]:
@@ -127,15 +136,17 @@ class Jobs:
     ) -> Page:
         """A page of postings, the last received first; `after` is the cursor of the page before."""
         words = None if keyword is None else _REPEATED_NOT.sub("", keyword)
-        passing = folded(filters)
-        query = (tenant_id, passing, words)
+        bands = await pay_bands(filters, self._conversions)
+        # What is asked stands in the cursor, not today's rates, which may change between two pages.
+        query = (tenant_id, folded(filters), words, *bands.asked())
         before = None if after is None else cursor.decode(after, query, Position).id
+        passing = folded(filters) | bands.parameters()
         rows = await queries.list_jobs(
             self._db, tenant_id=tenant_id, before=before, keyword=words, now=now_utc(), count=limit + 1, **passing
         )
         page = rows[:limit]
-        more = len(rows) > limit
-        return Page([row.job() for row in page], cursor.encode(query, Position(page[-1].id)) if more else None)
+        following = cursor.encode(query, Position(page[-1].id)) if len(rows) > limit else None
+        return Page([row.job() for row in page], following, bands.note)
 
     async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, if_match: str | None) -> Job:
         """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
@@ -181,7 +192,7 @@ class Jobs:
 
 
 def folded(filters: Filters) -> dict[str, Any]:
-    """The filters as parameters of the statements that apply them; equal ones for filters that let through the same."""
+    """The filters but pay as parameters of the statements that apply them; equal for filters that mean the same."""
     return {
         "source": _as_set(filters.source),
         "company": None if filters.company is None else _as_set(fold(name) for name in filters.company),

@@ -22,6 +22,21 @@ from service.jobs.fields import (
     Url,
     moment_errors,
 )
+from service.jobs.filter_fields import (
+    Active,
+    BeforeMoment,
+    FromMoment,
+    LeastPay,
+    MostPay,
+    PayCurrency,
+    PayPeriod,
+    SomeCompanies,
+    SomeEmploymentTypes,
+    SomeLocation,
+    SomeSources,
+    WithUnpriced,
+)
+from service.jobs.pay import PayNote, filter_errors
 
 State = Literal["pending", "done", "failed"]
 Status = Literal["created", "updated", "unchanged"]
@@ -212,33 +227,23 @@ class Stored(msgspec.Struct):
 class Filters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a search, a list or an export lets through; absent fields let all through. Fields are and, lists or."""
 
-    source: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=50)] | None = None
-    company: (
-        Annotated[
-            tuple[Annotated[str, Meta(max_length=200)], ...],
-            Meta(min_length=1, max_length=50, description="Compared after trimming and case folding."),
-        ]
-        | None
-    ) = None
-    location: (
-        Annotated[str, Meta(min_length=1, max_length=500, description="Compared after trimming and case folding.")]
-        | None
-    ) = None
+    source: SomeSources | None = None
+    company: SomeCompanies | None = None
+    location: SomeLocation | None = None
     remote: bool | None = None
-    employment_type: (
-        Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(min_length=1, max_length=50)] | None
-    ) = None
-    posted_after: (
-        Annotated[datetime, Meta(tz=True, description="At or after. A posting without a date does not pass.")] | None
-    ) = None
-    posted_before: (
-        Annotated[datetime, Meta(tz=True, description="Before. A posting without a date does not pass.")] | None
-    ) = None
-    active: Annotated[bool, Meta(description="true: not expired; false: expired; unset: both.")] | None = None
+    employment_type: SomeEmploymentTypes | None = None
+    salary_min: LeastPay | None = None
+    salary_max: MostPay | None = None
+    currency: PayCurrency | None = None
+    salary_period: PayPeriod | None = None
+    include_unpriced: WithUnpriced = False
+    posted_after: FromMoment | None = None
+    posted_before: BeforeMoment | None = None
+    active: Active | None = None
 
     def __post_init__(self) -> None:
-        """Refuse moments that no calendar has in UTC."""
-        if errors := moment_errors(self, "posted_after", "posted_before"):
+        """Refuse moments that no calendar has in UTC, and pay that cannot be compared."""
+        if errors := filter_errors(self) + moment_errors(self, "posted_after", "posted_before"):
             raise Invalid(errors)
 
     def bare(self) -> "Filters":
@@ -267,10 +272,11 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Page(msgspec.Struct):
-    """One page of a list; `next_cursor` is null on the last."""
+    """One page of a list; `next_cursor` is null on the last, `pay` without a filter on pay."""
 
     items: list[Job]
     next_cursor: str | None
+    pay: PayNote | None = None
 
 
 class Count(msgspec.Struct):

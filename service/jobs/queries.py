@@ -50,6 +50,10 @@ async def list_jobs(
     active: bool | None,
     now: datetime,
     count: int,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[JobRow]:
     """Postings of a tenant behind the filters, the last received first."""
 

@@ -19,6 +19,8 @@ from service.search.model import (
     Total,
 )
 
+NO_FILTERS = Filters()
+
 
 class Found(msgspec.Struct):
     """What a page of a search found: its rows, what was said of the whole, and how it was looked for."""
@@ -90,4 +92,4 @@ def formula(found: Found, half_life_days: float | None) -> str:
 
 def named(filters: Filters) -> list[str]:
     """The names of the filters that are given."""
-    return [name for name in Filters.__struct_fields__ if getattr(filters, name) is not None]
+    return [name for name in Filters.__struct_fields__ if getattr(filters, name) != getattr(NO_FILTERS, name)]

@@ -7,6 +7,7 @@ import msgspec
 
 from service import cursor
 from service.jobs.domain import folded, now_utc
+from service.jobs.pay import Conversions, PayBands, pay_bands
 from service.search.model import HitRow, Mode, SearchRequest
 from service.search.paging import Position, microseconds, read_position
 
@@ -18,14 +19,16 @@ class Asked(msgspec.Struct, frozen=True):
     request: SearchRequest
     since: datetime
     position: Position | None
+    bands: PayBands
     filters: dict[str, Any]
 
     @classmethod
-    def now(cls, tenant_id: int, request: SearchRequest) -> "Asked":
+    async def now(cls, tenant_id: int, request: SearchRequest, conversions: Conversions) -> "Asked":
         """The search asked at this moment; raises Invalid or Stale for a cursor that does not fit it."""
-        filters, now = folded(request.filters), now_utc()
-        position = read_position(request.cursor, _bound(tenant_id, request, filters), now)
-        return cls(tenant_id, request, now if position is None else position.moment, position, filters)
+        bands, now = await pay_bands(request.filters, conversions), now_utc()
+        position = read_position(request.cursor, _bound(tenant_id, request, bands), now)
+        since = now if position is None else position.moment
+        return cls(tenant_id, request, since, position, bands, folded(request.filters) | bands.parameters())
 
     def parameters(self) -> dict[str, Any]:
         """What all statements take alike."""
@@ -58,9 +61,17 @@ class Asked(msgspec.Struct, frozen=True):
             jobs=whole.jobs,
             **where,
         )
-        return cursor.encode(_bound(self.tenant_id, self.request, self.filters), position)
+        return cursor.encode(_bound(self.tenant_id, self.request, self.bands), position)
 
 
-def _bound(tenant_id: int, request: SearchRequest, filters: dict[str, Any]) -> object:
-    """What a cursor is bound to: all that decides which postings match, and their scores."""
-    return tenant_id, request.text, request.mode, filters, request.min_score, request.recency_half_life_days
+def _bound(tenant_id: int, request: SearchRequest, bands: PayBands) -> object:
+    """What a cursor is bound to: all that is asked and decides what matches; not today's rates, which may change."""
+    return (
+        tenant_id,
+        request.text,
+        request.mode,
+        folded(request.filters),
+        bands.asked(),
+        request.min_score,
+        request.recency_half_life_days,
+    )

@@ -9,6 +9,7 @@ from pgvector import HalfVector
 
 from service.db import Database
 from service.errors import EmbedderUnavailable, Stale, TextRefused
+from service.jobs.pay import Conversions, no_conversions
 from service.search import queries
 from service.search.answer import Found, answer_of
 from service.search.asked import Asked
@@ -74,11 +75,13 @@ class Searcher:
         *,
         chooser: ScanChooser | None = None,
         waiting: Waiting = lambda: 0,
+        conversions: Conversions = no_conversions,
     ) -> None:
         self._db = db
         self._embed_query = embed_query
         self._absent_since = absent_since
         self._waiting = waiting
+        self._conversions = conversions
         self._chooser = chooser or ScanChooser()
 
     async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
@@ -87,7 +90,7 @@ class Searcher:
         Raises Invalid or Stale for a cursor that is none, or that no longer fits.
         """
         start = time.perf_counter()
-        asked = Asked.now(tenant_id, request)
+        asked = await Asked.now(tenant_id, request, self._conversions)
         embedded, degraded = await self._embed(asked)
         if embedded is None:
             found = await self._by_words(asked, degraded)
@@ -95,6 +98,7 @@ class Searcher:
             found = await self._by_meaning(asked, embedded)
         answer = answer_of(request, found)
         answer.degraded = degraded
+        answer.pay = asked.bands.note
         if self._waiting() and request.mode != "lexical":
             answer.warnings.append(WAITING_WARNING)
         if request.highlight:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from service.jobs.model import Filters, Job, JobRow
+from service.jobs.pay import PayNote
 
 Mode = Literal["hybrid", "semantic", "lexical"]
 ScanKind = Literal["index", "exact"]
@@ -173,7 +174,7 @@ Facets = dict[FacetName, list[FacetCount]]
 
 
 class SearchAnswer(msgspec.Struct):
-    """The postings found, the best first. Hits, total and facets are of the same matches."""
+    """The postings found, the best first. Hits, total and facets are of the same matches; `pay`: how pay compared."""
 
     results: list[Hit]
     total: Total
@@ -185,6 +186,7 @@ class SearchAnswer(msgspec.Struct):
     generation: int | None
     next_cursor: str | None
     took_ms: float
+    pay: PayNote | None = None
 
 
 class HitRow(JobRow):

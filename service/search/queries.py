@@ -37,6 +37,10 @@ async def search_semantic(
     half_life_days: float | None,
     facets: tuple[str, ...] | None,
     explained: bool,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings nearest in meaning, the best passage of each; the first row says what there is in all."""
 
@@ -76,6 +80,10 @@ async def search_hybrid(
     unembedded: float,
     ndocs: list[int] | None,
     jobs: int | None,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings nearest in meaning and those that hold the query's rare words, scored alike."""
 
@@ -105,6 +113,10 @@ async def search_lexical(
     explained: bool,
     ndocs: list[int] | None,
     jobs: int | None,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[HitRow]:
     """The postings that hold the query's words, without any vector."""
 
@@ -132,6 +144,10 @@ async def list_behind_filters(
     active: bool | None,
     now: datetime,
     joined: bool,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
 ) -> list[int]:
     """The postings behind the filters; only explained, for the planner's estimate."""
 

@@ -31,7 +31,8 @@ LARGEST_EF_SEARCH = 800
 """The same for any more passages."""
 
 Ask = Callable[[], Awaitable[int]]
-JOINED = ("company", "location", "remote", "employment_type", "active")
+JOINED = ("company", "location", "remote", "employment_type", "active", "currency")
+"""Filters on what only the posting has; every filter on pay names its currency."""
 
 
 def needs_job(filters: Filters) -> bool:

@@ -216,12 +216,7 @@ METRICS = (
         ("mode", "outcome"),
     ),
     Metric("jobsense_degraded_total", "counter", "Searches served without their semantic leg.", ("reason",)),
-    Metric(
-        "jobsense_ingest_jobs_total",
-        "counter",
-        "Postings taken in or changed, by outcome: created, updated, unchanged, rejected.",
-        ("outcome",),
-    ),
+    Metric("jobsense_ingest_jobs_total", "counter", "Postings created, updated, unchanged or rejected.", ("outcome",)),
     Metric("jobsense_embed_queue_depth", "gauge", "Embedding tasks by state.", ("state",)),
     Metric("jobsense_embed_queue_oldest_age_seconds", "gauge", "Age of the oldest task that is due.", unit="s"),
     Metric("jobsense_breaker_state", "gauge", "0 closed, 1 half open (a probe is out), 2 open.", ("dependency",)),
@@ -244,6 +239,8 @@ METRICS = (
         unit="s",
         buckets=FRESHNESS_BUCKETS,
     ),
+    Metric("jobsense_rates_fetches_total", "counter", "Fetches of exchange rates: ok, or why not.", ("outcome",)),
+    Metric("jobsense_rates_newest_timestamp_seconds", "gauge", "When the newest exchange rate is from."),
     Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed.", ("result",)),
     Metric("jobsense_build_info", "gauge", "Always 1; the labels say what runs.", ("version", "revision")),
 )

@@ -7,8 +7,8 @@ import pytest
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
-from service.app import match_hosts
 from service.config import Settings
+from service.http.hosts import match_hosts
 from service.telemetry.lifecycle import Telemetry
 from tests.api.calls import problem
 from tests.conftest import Service, running

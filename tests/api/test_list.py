@@ -38,7 +38,7 @@ async def test_the_last_received_comes_first(api: Service) -> None:
     assert [page async for page in pages(api)] == [[]]
     made = [await create(api) for _ in range(5)]
     whole = await api.client.get(JOBS)
-    assert whole.json() == {"items": made[::-1], "next_cursor": None}
+    assert whole.json() == {"items": made[::-1], "next_cursor": None, "pay": None}
     assert whole.headers["cache-control"] == "private, no-cache"
     assert [len(page) async for page in pages(api, limit=2)] == [2, 2, 1]
     assert [len(page) async for page in pages(api, limit=5)] == [5]

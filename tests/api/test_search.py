@@ -39,7 +39,7 @@ async def test_an_answer_has_its_shape(shared: Service, kitchen: dict[str, int])
     answer = await search(shared, "cook meals in the kitchen")
     assert set(answer) == {
         *("results", "total", "facets", "mode", "degraded", "warnings"),
-        *("model", "generation", "next_cursor", "took_ms"),
+        *("model", "generation", "next_cursor", "took_ms", "pay"),
     }
     assert answer["mode"] == {"asked": "hybrid", "served": "hybrid"}
     assert (answer["degraded"], answer["warnings"], answer["model"]) == (None, [], "words")

@@ -9,6 +9,7 @@ from service.db import Database, estimate_rows
 from service.embedding.domain import LiveEmbedder
 from service.jobs.domain import folded
 from service.jobs.model import Filters
+from service.jobs.pay import no_conversions, pay_bands
 from service.search import scan
 from service.search.model import Scan
 from service.search.scan import ScanChooser, ef_search, needs_job
@@ -36,8 +37,9 @@ async def filled(db: Database, live: LiveEmbedder) -> Database:
 
 async def choose(chooser: ScanChooser, db: Database, filters: Filters, budget: int = 100) -> Scan:
     """The scan for these filters in tenant 1."""
+    passing = folded(filters) | (await pay_bands(filters, no_conversions)).parameters()
     return await chooser.choose(
-        db, generation=1, tenant_id=1, filters=filters, budget=budget, now=datetime.now(UTC), **folded(filters)
+        db, generation=1, tenant_id=1, filters=filters, budget=budget, now=datetime.now(UTC), **passing
     )
 
 
@@ -97,6 +99,8 @@ async def test_ef_search_is_at_least_the_budget(filled: Database) -> None:
         (Filters(remote=False), True),
         (Filters(company=("a",)), True),
         (Filters(active=True), True),
+        (Filters(currency="KES"), True),
+        (Filters(salary_min=1, currency="KES"), True),
     ],
 )
 def test_only_some_filters_read_the_posting(filters: Filters, needs: bool) -> None:
@@ -113,3 +117,16 @@ async def test_the_estimate_behind_a_filter_of_the_posting_is_true(filled: Datab
     assert chosen.kind == "exact"
     assert chosen.estimate < 400
     assert (await choose(ScanChooser(), filled, Filters(company=("nobody",)))).estimate < 400
+
+
+async def test_the_estimate_behind_a_filter_on_pay_fits(filled: Database) -> None:
+    """Half of what has pay in a known currency is expected to pass, and with what has none nearly everything."""
+    async with filled.connection() as connection:
+        await connection.execute(
+            "update job set salary_min = id, currency = 'KES', salary_period = 'month' where id % 5 = 0"
+        )
+        await connection.execute("analyze job")
+    priced = Filters(salary_min=5000, currency="KES")
+    assert 500 < (await choose(ScanChooser(), filled, priced)).estimate < 2000
+    lenient = Filters(salary_min=5000, currency="KES", include_unpriced=True)
+    assert (await choose(ScanChooser(), filled, lenient)).estimate > 7000

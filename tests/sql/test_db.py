@@ -20,9 +20,8 @@ from tests.sql.probes import all_idle, show
 from tests.sql.samples import rows_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NO_FILTER = dict.fromkeys(
-    ("source", "company", "location", "remote", "employment_type", "posted_after", "posted_before", "active")
-)
+FILTERS = ("source", "company", "location", "remote", "employment_type", "posted_after", "posted_before", "active")
+NO_FILTER = dict.fromkeys((*FILTERS, "pay_currency", "pay_low", "pay_high", "unpriced"))
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])

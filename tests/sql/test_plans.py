@@ -16,10 +16,11 @@ from tests.factories import new_job
 from tests.sql.plans import MODES, Mode, explain
 from tests.sql.samples import FILL, HALF, LARGE, NARROW, SMALL, WIDE, rows_of
 
-for _feature in ("embedding", "jobs", "search"):
+for _feature in ("embedding", "jobs", "pay", "search"):
     importlib.import_module(f"service.{_feature}.queries")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 FILTERS = ("source", "company", "location", "remote", "employment_type", "posted_after", "posted_before", "active")
+PAY = ("pay_currency", "pay_low", "pay_high", "unpriced")
 DIMENSIONS = {NARROW: 8, WIDE: 384}
 PLENTY = 30
 FIRST_PAGE = ("since", "inner", "after_score", "after_id", "half_life_days", "facets")
@@ -48,7 +49,7 @@ def semantic(generation: int = NARROW, **given: Any) -> dict[str, Any]:
     """A search by meaning without filters, open to change."""
     vector = half_vector([0.1 * (place % 7 - 3) for place in range(DIMENSIONS[generation])])
     return (
-        dict.fromkeys(FILTERS)
+        dict.fromkeys(FILTERS + PAY)
         | {"vector": vector, "generation": generation, "tenant_id": LARGE, "now": NOW, "joined": False, "exact": False}
         | {"ef": 100, "budget": 100, "floor": -1.0, "count": 10, "explained": False}
         | dict.fromkeys(FIRST_PAGE)
@@ -59,7 +60,7 @@ def semantic(generation: int = NARROW, **given: Any) -> dict[str, Any]:
 def listing(**given: Any) -> dict[str, Any]:
     """A list without filters, open to change."""
     wanted = {"tenant_id": LARGE, "before": None, "keyword": None, "now": NOW, "count": 20}
-    return dict.fromkeys(FILTERS) | wanted | given
+    return dict.fromkeys(FILTERS + PAY) | wanted | given
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -169,9 +170,18 @@ async def test_filter_is_put_in_place(connection: Connection) -> None:
     assert "job_passes" not in plan.text
     assert "company_key" in plan.text
     assert "job_company_idx" in plan.indexes()
-    absent = ("location_key", "remote", "employment_type", "expires_at", "websearch")
+    absent = ("location_key", "remote", "employment_type", "expires_at", "currency", "salary", "websearch")
     conditions = [str(node[name]) for node in plan.nodes for name in node if name.endswith(("Filter", "Cond"))]
     assert not any(name in condition for name in absent for condition in conditions)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_pay_is_compared_in_place(connection: Connection, mode: Mode) -> None:
+    """A filter on pay is a condition on the posting's own columns too: none of its functions is called."""
+    given: dict[str, Any] = {"pay_currency": ("KES", "USD"), "pay_low": (1.0, 1.0), "pay_high": (9.0, 9.0)}
+    plan = await explain(connection, "jobs.list_jobs", mode, **listing(**given, unpriced=True))
+    assert "salary_period" in plan.text
+    assert not any(name in plan.text for name in ("job_passes", "pay_low", "pay_high", "monthly_pay"))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -12,6 +12,10 @@
 -- $11 active boolean
 -- $12 now timestamptz
 -- $13 count bigint: rows wanted
+-- $14 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $15 pay_low double precision[]: its lower end for a month, in each of them
+-- $16 pay_high double precision[]: its upper end for a month, in each of them
+-- $17 unpriced boolean: whether postings without comparable pay pass it
 select
     j.id, j.title, j.company, j.source, j.external_id, j.description, j.location, j.remote, j.employment_type,
     j.salary_min, j.salary_max, j.currency, j.salary_period, j.url, j.posted_at, j.expires_at,
@@ -48,6 +52,6 @@ where
             select from job_word w where w.job_id = j.id and w.words @@ websearch_to_tsquery('english', $3)
         )
     end)
-    and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $16, $17)
 order by j.id desc
 limit $13

@@ -11,6 +11,10 @@
 -- $10 active boolean
 -- $11 now timestamptz
 -- $12 joined boolean: whether a filter needs the posting itself
+-- $13 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $14 pay_low double precision[]: its lower end for a month, in each of them
+-- $15 pay_high double precision[]: its upper end for a month, in each of them
+-- $16 unpriced boolean: whether postings without comparable pay pass it
 select v.job_id
 from passage v
 where
@@ -27,4 +31,4 @@ join passage v on v.job_id = j.id
 where
     $12::boolean
     and v.generation = $1 and j.tenant_id = $2
-    and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, $14, $15, $16)

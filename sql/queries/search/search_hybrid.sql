@@ -12,7 +12,7 @@
 -- $10 posted_before timestamptz: before
 -- $11 active boolean
 -- $12 now timestamptz
--- $13 joined boolean: whether a filter needs the posting itself (company, location, remote, employment_type, active)
+-- $13 joined boolean: whether a filter needs the posting itself, not only what is copied beside its vectors
 -- $14 exact boolean: look at every row behind the filters instead of using the index
 -- $15 ef integer: hnsw.ef_search
 -- $16 budget bigint: passages looked at
@@ -31,6 +31,10 @@
 -- $29 unembedded double precision: similarity that a posting without vectors counts with
 -- $30 ndocs integer[]: postings that hold each word, as counted for the first page; null: as counted last
 -- $31 jobs integer: postings in all at that time
+-- $32 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $33 pay_low double precision[]: its lower end for a month, in each of them
+-- $34 pay_high double precision[]: its upper end for a month, in each of them
+-- $35 unpriced boolean: whether postings without comparable pay pass it
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -51,7 +55,9 @@ near as materialized (
             and ($10::timestamptz is null or v.posted_at < $10)
             -- a scalar, since the planner would hash the postings behind an exists, every one of them
             and (not $13::boolean or (
-                select job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12) from job j where j.id = v.job_id
+                select job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12, $32, $33, $34, $35)
+                from job j
+                where j.id = v.job_id
             ))
         order by v.embedding <#> $1
         limit $16
@@ -80,7 +86,7 @@ near as materialized (
         where
             $14::boolean and $13::boolean
             and v.generation = $2 and j.tenant_id = $3
-            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12, $32, $33, $34, $35)
         order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
     ) p
     order by p.distance, p.job_id
@@ -135,7 +141,7 @@ word as materialized (
     ) w
     join job j on j.id = w.job_id
     where
-        j.tenant_id = $3 and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        j.tenant_id = $3 and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12, $32, $33, $34, $35)
         and j.created_at <= coalesce($19::timestamptz, 'infinity')
     order by w.idf desc, w.job_id
     limit $28

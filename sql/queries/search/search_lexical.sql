@@ -20,6 +20,10 @@
 -- $19 explained boolean: whether ranks are wanted
 -- $20 ndocs integer[]: postings that hold each word, as counted for the first page; null: as counted last
 -- $21 jobs integer: postings in all at that time
+-- $22 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $23 pay_low double precision[]: its lower end for a month, in each of them
+-- $24 pay_high double precision[]: its upper end for a month, in each of them
+-- $25 unpriced boolean: whether postings without comparable pay pass it
 with term as materialized (
     -- the words of the query without stop words; a word that no statistics know counts as rare
     select
@@ -57,7 +61,7 @@ few as materialized (
     ) w
     join job j on j.id = w.job_id
     where
-        j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $22, $23, $24, $25)
         and j.created_at <= coalesce($14::timestamptz, 'infinity')
     order by w.idf desc, w.job_id
     limit $12
@@ -70,7 +74,7 @@ every as materialized (
     join job j on j.id = w.job_id
     where
         w.words @@ (select string_agg(t.word::text, ' & ')::tsquery from term t where t.ndoc > 0)
-        and j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        and j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $22, $23, $24, $25)
         and j.created_at <= coalesce($14::timestamptz, 'infinity')
     limit $12
 ),
@@ -82,7 +86,7 @@ some_frequent as materialized (
     join job_word w on w.words @@ one.word
     join job j on j.id = w.job_id
     where
-        j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $22, $23, $24, $25)
         and j.created_at <= coalesce($14::timestamptz, 'infinity')
     limit $12
 ),

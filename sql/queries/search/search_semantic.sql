@@ -11,7 +11,7 @@
 -- $10 posted_before timestamptz: before
 -- $11 active boolean
 -- $12 now timestamptz
--- $13 joined boolean: whether a filter needs the posting itself (company, location, remote, employment_type, active)
+-- $13 joined boolean: whether a filter needs the posting itself, not only what is copied beside its vectors
 -- $14 exact boolean: look at every row behind the filters instead of using the index
 -- $15 ef integer: hnsw.ef_search
 -- $16 budget bigint: passages looked at
@@ -24,6 +24,10 @@
 -- $23 half_life_days double precision: age in which a score halves; null: age does not count
 -- $24 facets text[]: source, company, location, employment_type, currency
 -- $25 explained boolean: whether ranks are wanted
+-- $26 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $27 pay_low double precision[]: its lower end for a month, in each of them
+-- $28 pay_high double precision[]: its upper end for a month, in each of them
+-- $29 unpriced boolean: whether postings without comparable pay pass it
 with setting as materialized (
     -- local to this statement: no extra round trip, and the next statement has the defaults again
     select
@@ -44,7 +48,9 @@ near as materialized (
             and ($10::timestamptz is null or v.posted_at < $10)
             -- a scalar, since the planner would hash the postings behind an exists, every one of them
             and (not $13::boolean or (
-                select job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12) from job j where j.id = v.job_id
+                select job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12, $26, $27, $28, $29)
+                from job j
+                where j.id = v.job_id
             ))
         order by v.embedding <#> $1
         limit $16
@@ -73,7 +79,7 @@ near as materialized (
         where
             $14::boolean and $13::boolean
             and v.generation = $2 and j.tenant_id = $3
-            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            and job_passes(j, $4, $5, $6, $7, $8, $9, $10, $11, $12, $26, $27, $28, $29)
         order by v.job_id, (v.embedding <#> $1) + 0, v.passage_no
     ) p
     order by p.distance, p.job_id

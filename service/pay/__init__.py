@@ -1,0 +1,1 @@
+"""Pay: exchange rates, with which pay in different currencies is compared."""
