@@ -26,6 +26,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("PATCH", f"{JOBS}/1", "jobs:write", {}),
     ("DELETE", f"{JOBS}/1", "jobs:write", None),
     ("GET", "/api/v1/stats", "jobs:read", None),
+    ("GET", "/api/v1/rates", "jobs:read", None),
     ("POST", SEARCH, "search", {}),
     ("GET", f"{SEARCH}?q=x", "search", None),
 ]
@@ -141,7 +142,7 @@ async def test_tenants_never_see_one_another(guarded: Service) -> None:
         problem(answer, 404, "job_not_found")
     cursor = (await client.get(JOBS, params={"limit": 1}, headers=ours)).json()["next_cursor"]
     problem(await client.get(JOBS, params={"cursor": cursor}, headers=theirs), 410, "cursor_stale")
-    assert (await client.get(JOBS, headers=theirs)).json() == {"items": [], "next_cursor": None}
+    assert (await client.get(JOBS, headers=theirs)).json() == {"items": [], "next_cursor": None, "pay": None}
     for mode in ("semantic", "lexical", "hybrid"):
         asked = {"text": "secret falconer", "mode": mode, "min_score": 0}
         found = (await client.post(SEARCH, json=asked, headers=theirs)).json()
