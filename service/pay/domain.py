@@ -23,6 +23,7 @@ class ExchangeRates:
         self._clock = clock
         self._kept = Rates()
         self._good_until = float("-inf")
+        self._forgotten = 0
         self._reading = asyncio.Lock()
 
     async def current(self) -> Rates:
@@ -30,8 +31,10 @@ class ExchangeRates:
         if self._clock() >= self._good_until:
             async with self._reading:
                 if self._clock() >= self._good_until:
+                    before = self._forgotten
                     self._kept = await self.at(datetime.now(UTC))
-                    self._good_until = self._clock() + MAX_AGE_S
+                    if before == self._forgotten:  # else new rates came while these were read
+                        self._good_until = self._clock() + MAX_AGE_S
         return self._kept
 
     async def at(self, moment: datetime) -> Rates:
@@ -59,6 +62,7 @@ class ExchangeRates:
 
     def forget(self) -> None:
         """Ask the database at the next look, since there are new rates."""
+        self._forgotten += 1
         self._good_until = float("-inf")
 
     def newest_s(self) -> float:

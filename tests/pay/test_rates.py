@@ -1,12 +1,15 @@
 """What follows from rates: inverses, ways over other currencies, what is refused; and how the database keeps them."""
 
+import csv
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from service.db import Database
+from service.errors import OperatorError
 from service.pay.checks import read_moment, read_pair, sift
 from service.pay.domain import MAX_AGE_S, ExchangeRates
+from service.pay.importing import read_csv
 from service.pay.model import Rate
 from service.pay.rates import Rates
 from tests.sql.plans import explain
@@ -141,3 +144,31 @@ async def test_years_of_history_are_stepped_over(db: Database) -> None:
     assert "exchange_rate" not in plan.scanned()
     read = [node for node in plan.executed if node.get("Relation Name") == "exchange_rate"]
     assert all(node["Actual Rows"] <= 1 for node in read)
+
+
+async def test_rates_that_come_while_others_are_read_are_not_missed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot that was being read when new rates were stored is used for that look alone."""
+    rates = ExchangeRates(db)
+    read = rates.at
+
+    async def overtaken(moment: datetime) -> Rates:
+        found = await read(moment)
+        await rates.store([rate("USD/KES", 1)])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rates, "at", overtaken)
+        assert await rates.conversions("USD") == {}
+    assert (await rates.conversions("USD"))["KES"].rate == 1
+
+
+def test_what_is_not_csv_is_told_with_its_line() -> None:
+    """A cell over the reader's limit, as an open quote makes it, ends the file."""
+    usual = csv.field_size_limit(50)
+    try:
+        with pytest.raises(OperatorError, match="line 2 is not CSV"):
+            list(read_csv(["date,pair,rate\n", '"' + "x" * 60 + '"\n'], "bank", DAY))
+    finally:
+        csv.field_size_limit(usual)
