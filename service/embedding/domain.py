@@ -127,7 +127,7 @@ class LiveEmbedder:
         """
         if self._embedder is None:
             raise self._absent("starting")
-        generation = await self._live_generation()
+        generation = await self.live_generation()
         if self._embedder is None:
             raise self._absent("closed")
         if generation is None or not generation.fits(self._embedder.identity):
@@ -226,7 +226,7 @@ class LiveEmbedder:
 
     async def _check(self, embedder: Embedder) -> None:
         """Release an embedder that no longer fits, so that another is started."""
-        generation = await self._live_generation()
+        generation = await self.live_generation()
         if generation is None or not generation.fits(embedder.identity):
             await self.close()
         elif self._absence is not None:  # a server that comes back may come back with another model
@@ -268,7 +268,8 @@ class LiveEmbedder:
             return embedder, live
         raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
 
-    async def _live_generation(self) -> Generation | None:
+    async def live_generation(self) -> Generation | None:
+        """The live generation, read anew when that was long ago; raises DatabaseUnavailable when it is not in time."""
         now = _now()
         if now - self._read_at > GENERATION_MAX_AGE_S:
             try:

@@ -80,14 +80,16 @@ class Searcher:
         self._waiting = waiting
         self._chooser = chooser or ScanChooser()
 
-    async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+    async def search(
+        self, tenant_id: int, request: SearchRequest, embed_query: EmbedQuery | None = None
+    ) -> SearchAnswer:
         """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade.
 
-        Raises Invalid or Stale for a cursor that is none, or that no longer fits.
+        Raises Invalid or Stale for a cursor that is none, or that no longer fits. `embed_query` has vectors ready.
         """
         start = time.perf_counter()
         asked = Asked.now(tenant_id, request)
-        embedded, degraded = await self._embed(asked)
+        embedded, degraded = await self._embed(asked, embed_query or self._embed_query)
         if embedded is None:
             found = await self._by_words(asked, degraded)
         else:
@@ -107,7 +109,7 @@ class Searcher:
         )
         return answer
 
-    async def _embed(self, asked: Asked) -> tuple[QueryVectorLike | None, Degraded | None]:
+    async def _embed(self, asked: Asked, embed_query: EmbedQuery) -> tuple[QueryVectorLike | None, Degraded | None]:
         """The vector, or why there is none. A later page is served as the first was."""
         request, position = asked.request, asked.position
         if request.mode == "lexical":
@@ -117,7 +119,7 @@ class Searcher:
                 raise EmbedderUnavailable("the pages before were found by words alone", reason=before.reason)
             return None, before
         try:
-            embedded = await self._embed_query(request.text)
+            embedded = await embed_query(request.text)
         except TextRefused as error:
             reason, refused = "text_refused", EmbedderUnavailable(error.detail, reason="text_refused")
         except EmbedderUnavailable as error:

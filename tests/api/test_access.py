@@ -28,6 +28,9 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/api/v1/stats", "jobs:read", None),
     ("POST", SEARCH, "search", {}),
     ("GET", f"{SEARCH}?q=x", "search", None),
+    ("POST", f"{SEARCH}/batch", "search", {}),
+    ("GET", f"{JOBS}/1/similar", "search", None),
+    ("POST", "/api/v1/match", "search", {}),
 ]
 """Every route under /api/v1 with the scope it needs."""
 
