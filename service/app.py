@@ -23,7 +23,7 @@ from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.model import Generation
-from service.embedding.pieces import cut
+from service.embedding.pieces import embed_pieces
 from service.embedding.query_many import embed_queries
 from service.embedding.worker import Worker, application_name
 from service.errors import RequestError
@@ -117,11 +117,10 @@ class Parts:
         )
         self.worker = Worker(db, self.live)
         self.searcher = Searcher(db, self.live.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
-        many = partial(embed_queries, self.live.embed_query)
-        self.batches = BatchSearcher(self.searcher, many)
+        self.batches = BatchSearcher(self.searcher, partial(embed_queries, self.live.embed_query))
         self.neighbours = Neighbours(db, self.live.live_generation, waiting=lambda: self.worker.waiting)
         self.matcher = Matcher(
-            db, partial(cut, self.live), many, self.absent_since, waiting=lambda: self.worker.waiting
+            db, partial(embed_pieces, self.live), self.absent_since, waiting=lambda: self.worker.waiting
         )
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [Loop("backlog", self.worker.watch_backlog)]

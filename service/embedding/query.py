@@ -32,7 +32,7 @@ async def embed_text(embedder: Embedder, generation: Generation, text: str, *, t
         jobsense_embed_texts=len(pieces),
     ):
         vectors = await in_time(timeout_s, *(embedder.embed_query(piece) for piece in pieces))
-    return vectors[0] if len(vectors) == 1 else _direction_of_sum(vectors)
+    return direction_of_sum(vectors)
 
 
 async def in_time(timeout_s: float, *work: Coroutine[Any, Any, Result]) -> list[Result]:
@@ -47,7 +47,10 @@ async def in_time(timeout_s: float, *work: Coroutine[Any, Any, Result]) -> list[
         ) from error
 
 
-def _direction_of_sum(vectors: Sequence[Vector]) -> Vector:
+def direction_of_sum(vectors: Sequence[Vector]) -> Vector:
+    """The vector of a text that was embedded in pieces: of unit length, in the direction of their sum."""
+    if len(vectors) == 1:
+        return vectors[0]
     total = [sum(values) for values in zip(*vectors, strict=True)]
     norm = math.hypot(*total)
     return [value / norm for value in total] if norm else list(vectors[0])

@@ -9,6 +9,8 @@ HEAVY = (
     ("POST", "/api/v1/jobs/batch"),
     # As much work as fifty searches: in the line of these it would count as one of them, and slow all the others.
     ("POST", "/api/v1/search/batch"),
+    # A résumé of fifty kilobytes is forty texts to embed: seconds, of which only two may be under way at once.
+    ("POST", "/api/v1/match"),
 )
 """Requests of the heavy class, as method and path."""
 

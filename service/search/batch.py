@@ -1,7 +1,9 @@
 """Answers many searches at once: each read, answered or refused by itself, and their texts embedded together."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -39,17 +41,26 @@ class _Shape(msgspec.Struct, forbid_unknown_fields=True):
     searches: Annotated[list[Any], _Bounds]
 
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in JSON: a whole surrogate pair, half of one, or the beginning of any other."""
 _DECODER = msgspec.json.Decoder(_Unread)
 
 
 def read_searches(body: bytes) -> list[Row]:
     """The searches of a batch, each a request or the list of its errors; raises UnreadableBody or Invalid."""
-    try:
-        batch = _DECODER.decode(body)
-    except (ValueError, RecursionError):
-        nothing = [FieldError(code="invalid", detail="The value cannot be read", pointer="")]
-        raise Invalid(all_errors(_Shape, read_json(body)) or nothing) from None
-    return list(decode_rows(b"[%b]" % b",".join(batch.searches), JSON, SearchRequest))
+    return list(decode_rows(b"[%b]" % b",".join(_split(body)), JSON, SearchRequest))
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    # msgspec takes half a surrogate pair for broken JSON. A zero stands in for it, which is refused by field likewise.
+    for readable in (body, _ESCAPE.sub(lambda found: found[0] if found["half"] is None else rb"\u0000", body)):
+        with suppress(ValueError, RecursionError):
+            return _DECODER.decode(readable).searches
+    nothing = [FieldError(code="invalid", detail="The value cannot be read", pointer="")]
+    raise Invalid(all_errors(_Shape, read_json(body)) or nothing)
 
 
 class BatchSearcher:
@@ -102,6 +113,8 @@ class BatchSearcher:
 
 
 def _failure(error: Exception, instance: str) -> SearchFailure:
+    if isinstance(error, Invalid):  # what a search calls a parameter, such as its cursor, is a field of it here
+        error = Invalid([_pointing(one) for one in error.errors])
     record = current_record()
     problem = problem_of(
         error,
@@ -112,6 +125,10 @@ def _failure(error: Exception, instance: str) -> SearchFailure:
     if problem.code == "internal_error":
         note_exception(error)
     return SearchFailure(problem)
+
+
+def _pointing(error: FieldError) -> FieldError:
+    return error if error.parameter is None else FieldError(error.code, error.detail, f"/{error.parameter}")
 
 
 def _note(answer: SearchBatchAnswer) -> None:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from service.db import Database, half_vector
-from service.errors import DatabaseUnavailable, EmbedderUnavailable, TextRefused
+from service.embedder import Vector
+from service.errors import EmbedderUnavailable
 from service.jobs.domain import folded, now_utc
 from service.search import queries
-from service.search.batch import EmbedQueries
-from service.search.domain import PASSING, AbsentSince, QueryVectorLike, Waiting
+from service.search.domain import PASSING, AbsentSince, GenerationLike, Waiting
 from service.search.match_answer import Matched, Weighed, answer_of
 from service.search.match_model import MatchAnswer, MatchRequest, MatchRow
 from service.search.model import Degraded, Scan
@@ -39,23 +39,35 @@ WORD_BUDGET = 200
 
 
 class PieceLike(Protocol):
-    """A piece of a text, and its place in it in characters."""
-
-    @property
-    def text(self) -> str:
-        """The piece."""
+    """A piece of a text: its place, and its vector unless the model refuses it."""
 
     @property
     def start(self) -> int:
-        """Where it begins."""
+        """The character with which it begins."""
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """The character before which it ends."""
+
+    @property
+    def vector(self) -> Vector | None:
+        """The vector."""
 
 
-CutText = Callable[[str, int], Awaitable[Sequence[PieceLike]]]
-"""A text in at most so many pieces; raises EmbedderUnavailable where no model says how long they may be."""
+class EmbeddedTextLike(Protocol):
+    """A text in pieces, and the generation that their vectors may be compared with."""
+
+    @property
+    def generation(self) -> GenerationLike:
+        """The generation."""
+
+    @property
+    def pieces(self) -> Sequence[PieceLike]:
+        """The pieces."""
+
+
+EmbedText = Callable[[str, int], Awaitable[EmbeddedTextLike]]
+"""A text in at most so many pieces; raises EmbedderUnavailable."""
 
 
 class Matcher:
@@ -64,16 +76,14 @@ class Matcher:
     def __init__(
         self,
         db: Database,
-        cut_text: CutText,
-        embed_queries: EmbedQueries,
+        embed_text: EmbedText,
         absent_since: AbsentSince,
         *,
         chooser: ScanChooser | None = None,
         waiting: Waiting = lambda: 0,
     ) -> None:
         self._db = db
-        self._cut_text = cut_text
-        self._embed_queries = embed_queries
+        self._embed_text = embed_text
         self._absent_since = absent_since
         self._chooser = chooser or ScanChooser()
         self._waiting = waiting
@@ -107,32 +117,18 @@ class Matcher:
         return answer
 
     async def _weigh(self, text: str) -> Weighed:
-        """The pieces of a text with their vectors; a piece that the model refuses is left out, and named."""
-        try:
-            pieces = await self._cut_text(text, MOST_PIECES)
-        except TextRefused as error:
-            raise EmbedderUnavailable(error.detail, reason="text_refused") from error
-        outcomes = await self._embed_queries([piece.text for piece in pieces])
-        vectors: list[QueryVectorLike] = []
-        kept, refused = list[PieceLike](), list[PieceLike]()
-        for piece, outcome in zip(pieces, outcomes, strict=True):
-            if isinstance(outcome, EmbedderUnavailable | DatabaseUnavailable):
-                raise outcome
-            if isinstance(outcome, TextRefused):
-                refused.append(piece)
+        """The pieces of a text with their vectors; one that the model refuses is left out, and named in a warning."""
+        embedded = await self._embed_text(text, MOST_PIECES)
+        weighed = Weighed(embedded.generation)
+        for piece in embedded.pieces:
+            if piece.vector is None:
+                weighed.refused.append((piece.start, piece.end))
             else:
-                kept.append(piece)
-                vectors.append(outcome)
-        if not vectors:
+                weighed.places.append((piece.start, piece.end))
+                weighed.vectors.append(half_vector(piece.vector))
+        if not weighed.vectors:
             raise EmbedderUnavailable("the model takes no part of this text", reason="text_refused")
-        if len({vector.generation.id for vector in vectors}) > 1:
-            raise EmbedderUnavailable("the model was exchanged meanwhile; try again", reason="model_differs")
-        return Weighed(
-            places=[(piece.start, piece.end) for piece in kept],
-            refused=[(piece.start, piece.end) for piece in refused],
-            vectors=[half_vector(vector.vector) for vector in vectors],
-            generation=vectors[0].generation,
-        )
+        return weighed
 
     async def _by_meaning(self, tenant_id: int, request: MatchRequest, weighed: Weighed) -> Matched:
         """Look once; wider only where the page came back short although more may match."""

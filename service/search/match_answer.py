@@ -1,7 +1,5 @@
 """Turns the rows of a match into what callers get: hits with the pairs that fit best, explanations, total."""
 
-from collections.abc import Sequence
-
 import msgspec
 from pgvector import HalfVector
 
@@ -29,10 +27,10 @@ Place = tuple[int, int]
 class Weighed(msgspec.Struct):
     """The pieces of a text that have vectors, as places in it, and those that the model refused."""
 
-    places: Sequence[Place]
-    refused: Sequence[Place]
-    vectors: list[HalfVector]
     generation: GenerationLike
+    places: list[Place] = []
+    refused: list[Place] = []
+    vectors: list[HalfVector] = []
 
     def weights(self) -> list[float]:
         """The share of each piece in the score: that of its length; all together 1."""
