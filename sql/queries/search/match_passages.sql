@@ -43,9 +43,9 @@ near as materialized (
             and ($5::text[] is null or v.source = any($5))
             and ($10::timestamptz is null or v.posted_at >= $10)
             and ($11::timestamptz is null or v.posted_at < $11)
-            and (not $14::boolean or exists (
-                select from job j
-                where j.id = v.job_id and job_passes(j, null, $6, $7, $8, $9, null, null, $12, $13)
+            -- a scalar, since the planner would hash the postings behind an exists, every one of them
+            and (not $14::boolean or (
+                select job_passes(j, null, $6, $7, $8, $9, null, null, $12, $13) from job j where j.id = v.job_id
             ))
         order by v.embedding <#> p.embedding
         limit $17

@@ -36,13 +36,19 @@ rare as materialized (
 ),
 
 few as materialized (
-    select w.job_id, sum(r.idf) / (select sum(idf) from rare) as score
-    from rare r
-    join job_word w on w.words @@ r.word
+    -- in the order of their words, so that postings are read only until there are enough
+    select w.job_id, w.idf / (select sum(idf) from rare) as score
+    from (
+        select w.job_id, sum(r.idf) as idf
+        from rare r
+        join job_word w on w.words @@ r.word
+        group by w.job_id
+        order by sum(r.idf) desc, w.job_id
+        offset 0
+    ) w
     join job j on j.id = w.job_id
     where j.tenant_id = $2 and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    group by w.job_id
-    order by sum(r.idf) desc, w.job_id
+    order by w.idf desc, w.job_id
     limit $13
 ),
 

@@ -60,9 +60,9 @@ near as materialized (
             and ($4::text[] is null or v.source = any($4))
             and ($9::timestamptz is null or v.posted_at >= $9)
             and ($10::timestamptz is null or v.posted_at < $10)
-            and (not $13::boolean or exists (
-                select from job j
-                where j.id = v.job_id and job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12)
+            -- a scalar, since the planner would hash the postings behind an exists, every one of them
+            and (not $13::boolean or (
+                select job_passes(j, null, $5, $6, $7, $8, null, null, $11, $12) from job j where j.id = v.job_id
             ))
         order by v.embedding <#> o.embedding
         limit $16
