@@ -1,12 +1,15 @@
 """POST /search/batch: every search as if it came alone, whatever stands beside it; texts embedded once; refusals."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from litestar.routes import HTTPRoute
 
+from service.app import App
 from service.errors import TextRefused
+from service.http.classes import HEAVY
 from tests.api.calls import SEARCH, create, faults, found_ids, problem, sample, search
 from tests.conftest import Service
 from tests.fakes import REFUSED, WordEmbedder
@@ -147,6 +150,17 @@ async def test_what_cannot_be_read_is_refused(shared: Service) -> None:
     text = await shared.client.post(BATCH, content=b"x", headers={"Content-Type": "text/plain"})
     problem(text, 415, "unsupported_media_type")
     assert faults(await shared.client.post(f"{BATCH}?top_k=1", json={"searches": [GOOD[0]]})) == {"top_k": "unknown"}
+
+
+def test_dear_requests_are_heavy(shared: Service) -> None:
+    """Batches and matches are routes of this service, and stand in a line of their own."""
+    routes = [route for route in shared.app.routes if isinstance(route, HTTPRoute)]
+    assert set(HEAVY) <= {(method, route.path_format) for route in routes for method in route.methods}
+    admission = cast("App", shared.app).admission
+    assert admission is not None
+    for method, path in HEAVY:
+        assert admission._door({"method": method, "path": path}).name == "heavy"
+    assert admission._door({"method": "POST", "path": SEARCH}).name == "light"
 
 
 async def test_fifty_are_answered(shared: Service, kitchen: None) -> None:

@@ -133,6 +133,16 @@ async def test_looks_from_many_vectors_use_the_index(
     assert not {"passage_g1", "passage_g2", "job", "job_word"} & plan.scanned()
 
 
+async def test_looks_from_many_vectors_are_planned_for_their_values(connection: Connection) -> None:
+    """However often they ran on a connection, no plan for any values takes over: it could use no filter's index."""
+    for _ in range(12):
+        await search_similar(connection, **likeness())
+        await match_passages(connection, **pieces())
+    kept = await connection.fetch("select statement, generic_plans, custom_plans from pg_prepared_statements")
+    ours = [row for row in kept if "job_passes" in row["statement"]]
+    assert [(row["generic_plans"], row["custom_plans"]) for row in ours] == [(0, 12), (0, 12)]
+
+
 @pytest.mark.parametrize("exact", [True, False])
 async def test_neighbours_are_the_nearest_vectors(connection: Connection, exact: bool) -> None:
     """By every row, and by the index where it looks wide enough, the neighbours are those that a plain sort finds."""
