@@ -22,6 +22,7 @@ from service.embedding import queries as embedding_queries
 from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.model import Generation
+from service.embedding.pieces import embed_pieces
 from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker, application_name
 from service.errors import RequestError
@@ -29,10 +30,10 @@ from service.health.controller import METRICS_KEY, HealthController, fetch_metri
 from service.health.domain import Health
 from service.health.model import Part
 from service.http.admission import Admission
-from service.http.decoding import MAX_BATCH_BYTES, MAX_BODY_BYTES, StrictRequest, check_parameters
+from service.http.classes import admission
+from service.http.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
 from service.http.hosts import Hosts, match_hosts
-from service.http.limit import Size, WorkClass
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
 from service.http.problem import EXCEPTION_HANDLERS, send_problem
@@ -46,8 +47,11 @@ from service.pay.controller import RatesController
 from service.pay.domain import ExchangeRates
 from service.pay.feed import RatesFeed
 from service.pay.worker import RatesWorker
-from service.search.controller import SearchController
+from service.search.batch import BatchSearcher
+from service.search.controller import NearbyController, SearchController
 from service.search.domain import Searcher
+from service.search.match import Matcher
+from service.search.similar import Neighbours
 from service.stopping import Stop
 from service.telemetry.lifecycle import Telemetry
 from service.telemetry.logs import get_logger
@@ -61,7 +65,7 @@ CLOSE_S, KEEP_S = 0.8, 2.5
 """What the embedder and the pool each get at the end of a stop, and what is left for those that end after them."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
-PROVIDED = ("jobs", "searcher", "rates", "health")
+PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "health")
 """What handlers ask for by name; `wire` puts it in place."""
 ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
@@ -118,12 +122,15 @@ class Parts:
         )
         self.worker = Worker(db, self.live)
         self.known = KnownQueries(self.live)
-        self.searcher = Searcher(
+        wired: dict[str, Any] = {"waiting": lambda: self.worker.waiting, "conversions": self.rates.conversions}
+        self.searcher = Searcher(db, self.known.embed_query, self.absent_since, **wired)
+        self.batches = BatchSearcher(self.searcher, self.known.embed_queries)
+        self.neighbours = Neighbours(db, self.live.live_generation, **wired)
+        self.matcher = Matcher(
             db,
-            self.known.embed_query,
+            partial(embed_pieces, self.live),
             self.absent_since,
-            waiting=lambda: self.worker.waiting,
-            conversions=self.rates.conversions,
+            **wired,
         )
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [Loop("backlog", self.worker.watch_backlog)]
@@ -210,18 +217,8 @@ class App(Litestar):
 
 
 def limit_concurrency(app: App, most: int, telemetry: Telemetry) -> None:
-    """Serve `most` requests at once at most, and two batches beside them; the others wait or are turned away."""
-    light = Size(start=min(8, most), least=min(3, most), most=most, line=64, patience_s=2.0)
-    # Two batches keep one process busy, and whoever sends one is in no hurry.
-    heavy = Size(start=2, least=2, most=2, line=16, patience_s=10.0)
-    app.admission = Admission(
-        app.serve_admitted,
-        classes={
-            "light": WorkClass(size=light, max_body_bytes=MAX_BODY_BYTES, max_held_bytes=64 * MAX_BODY_BYTES),
-            "heavy": WorkClass(size=heavy, max_body_bytes=MAX_BATCH_BYTES, max_held_bytes=12 * MAX_BATCH_BYTES),
-        },
-        heavy=[("POST", f"{API}/jobs/batch")],
-    )
+    """Serve `most` requests at once at most, and count what is served and turned away."""
+    app.admission = admission(app.serve_admitted, most)
     app.on_shutdown.append(app.admission.close)
     for name, gate in app.admission.gates.items():
         telemetry.metrics.watch("jobsense_admission_limit", partial(getattr, gate, "limit"), name)
@@ -257,7 +254,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     api = Router(
         API,
-        route_handlers=[JobController, StatsController, SearchController, RatesController],
+        route_handlers=[JobController, StatsController, SearchController, NearbyController, RatesController],
         guards=[authenticate],
         before_request=check_parameters,
     )
@@ -288,8 +285,8 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     """Put what the handlers ask for where they find it, and let the metrics watch it."""
     probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
     app.state["jobs"] = parts.jobs
-    app.state["searcher"] = parts.searcher
-    app.state["rates"] = parts.rates
+    for name in ("searcher", "batches", "neighbours", "matcher", "rates"):
+        app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = Access(parts.db, is_open=parts.settings.auth == "open")
     app.state[METRICS_KEY] = telemetry.metrics

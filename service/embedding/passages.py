@@ -5,6 +5,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from service.embedding.model import ClaimedTask, Generation, Passage
 from service.errors import TextRefused
 
@@ -85,6 +87,21 @@ def split_query(text: str, *, generation: Generation, tokenizer: Tokenizer) -> l
     if tokenizer.count_tokens(text) <= generation.max_tokens:
         return [text]
     return [passage.text for passage in _Splitter("", text, 0, generation, tokenizer).passages()]
+
+
+def split_text(text: str, most: int, *, generation: Generation, tokenizer: Tokenizer) -> list[Passage]:
+    """A long text in pieces the size of a passage; where that makes more than `most`, in fewer and larger ones.
+
+    A piece may then be longer than the model takes: as a query it is embedded in parts.
+    """
+    if tokenizer.count_tokens(text) <= generation.passage_tokens:
+        return [Passage(text, 0, len(text))]
+    while True:
+        pieces = _Splitter("", text, 0, generation, tokenizer).passages()
+        if len(pieces) <= most:
+            return pieces
+        larger = generation.passage_tokens * len(pieces) // most + 1
+        generation = msgspec.structs.replace(generation, passage_tokens=larger)
 
 
 def _shorten(lead: str, most: int, tokenizer: Tokenizer) -> str:

@@ -4,7 +4,8 @@ Litestar's own schemas lose constraints inside lists, `additionalProperties: fal
 are generated from this document; so bodies, answers and query strings are described by `msgspec.json` here.
 
 What a handler says for it: `operation_id` or its name, a docstring (first line: the summary), `tags`, `takes(...)`,
-`responses=problems(...)` for its own codes, and in `opt` either `public=True` or `scope="jobs:read"`.
+`responses=problems(...)` for its own codes, and in `opt` either `public=True` or `scope="jobs:read"`; `parts` names
+types there that the schema of its answer only refers to.
 """
 
 import inspect
@@ -184,6 +185,7 @@ class _Operation:
     def types(self) -> list[Any]:
         """Every type whose schema this operation needs."""
         found = [*self.bodies.values(), *([self.result] if self.result is not None else [])]
+        found += self.handler.opt.get("parts", ())
         return [*found, self.query] if self.query is not None else found
 
     def describe(self, schemas: dict[Any, Json], components: dict[str, Json]) -> None:

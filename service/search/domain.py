@@ -84,14 +84,16 @@ class Searcher:
         self._conversions = conversions
         self._chooser = chooser or ScanChooser()
 
-    async def search(self, tenant_id: int, request: SearchRequest) -> SearchAnswer:
+    async def search(
+        self, tenant_id: int, request: SearchRequest, embed_query: EmbedQuery | None = None
+    ) -> SearchAnswer:
         """Answer a search; raises EmbedderUnavailable only when the caller asked to fail rather than degrade.
 
-        Raises Invalid or Stale for a cursor that is none, or that no longer fits.
+        Raises Invalid or Stale for a cursor that is none, or that no longer fits. `embed_query` has vectors ready.
         """
         start = time.perf_counter()
         asked = await Asked.now(tenant_id, request, self._conversions)
-        embedded, degraded = await self._embed(asked)
+        embedded, degraded = await self._embed(asked, embed_query or self._embed_query)
         if embedded is None:
             found = await self._by_words(asked, degraded)
         else:
@@ -112,7 +114,7 @@ class Searcher:
         )
         return answer
 
-    async def _embed(self, asked: Asked) -> tuple[QueryVectorLike | None, Degraded | None]:
+    async def _embed(self, asked: Asked, embed_query: EmbedQuery) -> tuple[QueryVectorLike | None, Degraded | None]:
         """The vector, or why there is none. A later page is served as the first was."""
         request, position = asked.request, asked.position
         if request.mode == "lexical":
@@ -122,7 +124,7 @@ class Searcher:
                 raise EmbedderUnavailable("the pages before were found by words alone", reason=before.reason)
             return None, before
         try:
-            embedded = await self._embed_query(request.text)
+            embedded = await embed_query(request.text)
         except TextRefused as error:
             reason, refused = "text_refused", EmbedderUnavailable(error.detail, reason="text_refused")
         except EmbedderUnavailable as error:
@@ -134,6 +136,8 @@ class Searcher:
         if request.on_degraded == "fail":
             raise refused
         if position is not None:
+            if reason == "overloaded":
+                raise refused  # a moment later the cursor is as good as ever
             raise Stale("the search cannot go on by meaning now; start again without the cursor to search by words")
         since = None if reason in PASSING else self._absent_since()
         return None, Degraded(reason, since or datetime.now(UTC))

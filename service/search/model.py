@@ -237,3 +237,7 @@ class Scan(msgspec.Struct, frozen=True):
     estimate: int
     ef: int
     budget: int
+
+    def by_index(self) -> "Scan":
+        """The same by the index."""
+        return msgspec.structs.replace(self, kind="index")

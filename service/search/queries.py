@@ -5,7 +5,9 @@ from datetime import datetime
 from pgvector import HalfVector
 
 from service.db import Db, statement
+from service.search.match_model import MatchRow
 from service.search.model import HitRow, MarkedRow
+from service.search.similar_model import SimilarRow
 
 
 @statement
@@ -119,6 +121,96 @@ async def search_lexical(
     unpriced: bool,
 ) -> list[HitRow]:
     """The postings that hold the query's words, without any vector."""
+
+
+@statement
+async def search_similar(
+    db: Db,
+    *,
+    job_id: int,
+    generation: int,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    joined: bool,
+    exact: bool,
+    ef: int,
+    budget: int,
+    floor: float,
+    count: int,
+    own_most: int,
+    copy_similarity: float,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
+) -> list[SimilarRow]:
+    """The postings nearest in meaning to a stored one, without its copies; the first row says how the look went."""
+
+
+@statement
+async def match_passages(
+    db: Db,
+    *,
+    vectors: list[HalfVector],
+    weights: list[float],
+    generation: int,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    joined: bool,
+    exact: bool,
+    ef: int,
+    budget: int,
+    candidates: int,
+    floor: float,
+    count: int,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
+) -> list[MatchRow]:
+    """The postings that answer most pieces of a text best; the first row says what there is in all."""
+
+
+@statement
+async def match_words(
+    db: Db,
+    *,
+    text: str,
+    tenant_id: int,
+    source: tuple[str, ...] | None,
+    company: tuple[str, ...] | None,
+    location: str | None,
+    remote: bool | None,
+    employment_type: tuple[str, ...] | None,
+    posted_after: datetime | None,
+    posted_before: datetime | None,
+    active: bool | None,
+    now: datetime,
+    words_most: int,
+    word_budget: int,
+    count: int,
+    pay_currency: tuple[str, ...] | None,
+    pay_low: tuple[float, ...] | None,
+    pay_high: tuple[float, ...] | None,
+    unpriced: bool,
+) -> list[MatchRow]:
+    """The postings that hold most of the rarest words of a long text, without any vector."""
 
 
 @statement

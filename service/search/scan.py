@@ -95,3 +95,16 @@ class ScanChooser:
             self._kept.pop(next(iter(self._kept)))
         self._kept[key] = (now + age_s, rows)
         return rows
+
+
+def wider(scan: Scan, *, is_cut: bool, least_looked_at: int, most: int) -> Scan | None:
+    """The next scan of several looks at once that did not see enough; None when nothing more can match.
+
+    One that its budget cut (`is_cut`) goes on with four times the budget. An index scan of which a look ended before
+    the budget did, among rows that the filters refused, is followed by one of all the filters' own rows.
+    """
+    if is_cut and scan.budget < most:
+        return msgspec.structs.replace(scan, budget=scan.budget * 4)
+    if scan.kind == "index" and least_looked_at < scan.budget:
+        return msgspec.structs.replace(scan, kind="exact")
+    return None

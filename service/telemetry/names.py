@@ -147,7 +147,7 @@ ATTRIBUTES = (
     Attribute("jobsense.embedding.model_digest", "string", "digest of that model"),
     Attribute("jobsense.ingest.rows", "int", "rows read from a file"),
     Attribute("jobsense.ingest.rejected", "int", "rows refused"),
-    Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic or lexical"),
+    Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic, lexical, batch, match or similar"),
     Attribute("jobsense.search.k", "int", "results asked for"),
     Attribute("jobsense.search.results", "int", "results returned"),
     Attribute("jobsense.search.candidates", "int", "candidates ranked"),

@@ -12,7 +12,7 @@ from service.access.model import SCOPES, Scope
 from service.config import Settings
 from service.errors import NotFound
 from service.telemetry.lifecycle import Telemetry
-from tests.api.calls import JOBS, SEARCH, Clock, create, problem, sample
+from tests.api.calls import JOBS, SEARCH, Clock, create, found_ids, problem, sample
 from tests.conftest import Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
@@ -29,6 +29,9 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/api/v1/rates", "jobs:read", None),
     ("POST", SEARCH, "search", {}),
     ("GET", f"{SEARCH}?q=x", "search", None),
+    ("POST", f"{SEARCH}/batch", "search", {}),
+    ("GET", f"{JOBS}/1/similar", "search", None),
+    ("POST", "/api/v1/match", "search", {}),
 ]
 """Every route under /api/v1 with the scope it needs."""
 
@@ -148,6 +151,19 @@ async def test_tenants_never_see_one_another(guarded: Service) -> None:
         found = (await client.post(SEARCH, json=asked, headers=theirs)).json()
         assert (found["results"], found["total"]["value"]) == ([], 0)
         assert len((await client.post(SEARCH, json=asked, headers=ours)).json()["results"]) == 3
+    problem(await client.get(f"{url}/similar", headers=theirs), 404, "job_not_found")
+    other = await client.post(JOBS, json=job_body(title="Secret falconry"), headers=theirs)
+    batch = {"searches": [{"text": "secret falconer"}, {"text": "secret falconer", "mode": "lexical"}]}
+    text = {"text": "secret falconer", "min_score": 0, "top_k": 100}
+    await guarded.embed()
+    for headers, own in ((theirs, {other.json()["id"]}), (ours, {one["id"] for one in made})):
+        (job_id, *_) = own
+        similar = (await client.get(f"{JOBS}/{job_id}/similar", headers=headers)).json()
+        matched = (await client.post("/api/v1/match", json=text, headers=headers)).json()
+        results = (await client.post(f"{SEARCH}/batch", json=batch, headers=headers)).json()["results"]
+        assert all(set(found_ids(one)) <= own for one in (similar, matched, *results))
+        assert set(found_ids(matched)) == own
+    await client.delete(other.headers["location"], headers=theirs)
     assert (await client.get("/api/v1/stats", headers=theirs)).json()["jobs"] == 0
     assert (await client.get("/api/v1/stats", headers=ours)).json()["jobs"] == 3
     own = (await client.post(f"{JOBS}/batch", json=rows, headers=theirs)).json()["results"]

@@ -53,6 +53,22 @@ async def test_the_document_says_who_may_call_and_what_can_fail(shared: Service)
     assert "content" not in job["get"]["responses"]["304"]
     batch = paths["/api/v1/jobs/batch"]["post"]
     assert set(batch["requestBody"]["content"]) == {"application/json", "application/x-ndjson"}
+    assert {"200", "404"} <= set(paths["/api/v1/jobs/{job_id}/similar"]["get"]["responses"])
+    for path in ("/api/v1/match", "/api/v1/search/batch"):
+        assert {"200", "400", "413", "415"} <= set(paths[path]["post"]["responses"])
+
+
+async def test_a_batch_of_searches_has_named_parts(shared: Service) -> None:
+    """Each result of a batch is one of two named schemas, so that generated clients can tell them apart."""
+    document = (await shared.client.get("/openapi.json")).json()
+    operation = document["paths"]["/api/v1/search/batch"]["post"]
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/SearchBatchAnswer"}
+    schemas = document["components"]["schemas"]
+    one = schemas["SearchBatchAnswer"]["properties"]["results"]["items"]["oneOf"]
+    assert [part["$ref"].rsplit("/", 1)[1] for part in one] == ["SearchAnswer", "SearchFailure"]
+    assert schemas["SearchFailure"]["properties"]["problem"] == {"$ref": "#/components/schemas/Problem"}
+    assert schemas["SearchBatch"]["properties"]["searches"]["maxItems"] == 50
 
 
 async def test_the_page_needs_no_other_host(shared: Service) -> None:

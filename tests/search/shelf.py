@@ -7,6 +7,7 @@ from typing import Any
 from service.config import Settings
 from service.db import Database
 from service.embedding.domain import LiveEmbedder
+from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker
 from service.jobs.domain import Jobs
 from service.search.domain import Searcher
@@ -40,7 +41,7 @@ class Shelf:
         self.live = live
         self.jobs = Jobs(db, Settings(sources=("*",)))
         self.worker = Worker(db, live)
-        self.searcher = Searcher(db, live.embed_query, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        self.searcher = Searcher(db, KnownQueries(live).embed_query, lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
     async def store(self, numbers: range) -> list[int]:
         """Store postings; their ids."""

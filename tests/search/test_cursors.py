@@ -91,3 +91,16 @@ async def test_pages_of_a_degraded_search_stay_with_the_words(shelf: Shelf) -> N
         )
     with pytest.raises(Stale):
         await without.search(TENANT, SearchRequest(text="nurse ward", cursor=await first_cursor(shelf)))
+
+
+async def test_a_moment_of_overload_leaves_the_cursor_good(shelf: Shelf) -> None:
+    """Too many queries at once are no outage: the page is refused for a moment, and the same cursor goes on after it."""
+    after = await first_cursor(shelf)
+
+    async def crowded(_text: str) -> Any:
+        raise EmbedderUnavailable("too many", reason="overloaded", retry_after_s=1)
+
+    request = SearchRequest(text="nurse ward", top_k=5, cursor=after)
+    with pytest.raises(EmbedderUnavailable):
+        await Searcher(shelf.jobs._db, crowded, lambda: None).search(TENANT, request)
+    assert len((await shelf.searcher.search(TENANT, request)).results) == 5

@@ -12,7 +12,7 @@ from service.jobs.model import Filters
 from service.jobs.pay import no_conversions, pay_bands
 from service.search import scan
 from service.search.model import Scan
-from service.search.scan import ScanChooser, ef_search, needs_job
+from service.search.scan import ScanChooser, ef_search, needs_job, wider
 
 
 @pytest.fixture
@@ -130,3 +130,14 @@ async def test_the_estimate_behind_a_filter_on_pay_fits(filled: Database) -> Non
     assert 500 < (await choose(ScanChooser(), filled, priced)).estimate < 2000
     lenient = Filters(salary_min=5000, currency="KES", include_unpriced=True)
     assert (await choose(ScanChooser(), filled, lenient)).estimate > 7000
+
+
+def test_looks_together_widen_while_they_are_cut() -> None:
+    """Cut by its budget a scan goes on with four times that, up to the most; one that gave up is followed by all."""
+    first = Scan("index", 5000, 200, 100)
+    second = wider(first, is_cut=True, least_looked_at=100, most=400)
+    assert second == Scan("index", 5000, 200, 400)
+    assert wider(second, is_cut=True, least_looked_at=400, most=400) is None
+    assert wider(first, is_cut=False, least_looked_at=99, most=400) == Scan("exact", 5000, 200, 100)
+    assert wider(first, is_cut=False, least_looked_at=100, most=400) is None
+    assert wider(Scan("exact", 50, 200, 100), is_cut=False, least_looked_at=50, most=400) is None

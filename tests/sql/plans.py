@@ -71,6 +71,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, HalfVector):
         return f"'{value.to_list()}'"
     if isinstance(value, (list, tuple)):
-        return "'{" + ",".join(f'"{item}"' for item in value) + "}'"
+        items = (item.to_list() if isinstance(item, HalfVector) else item for item in value)
+        return "'{" + ",".join(f'"{item}"' for item in items) + "}'"
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     return "'" + text.replace("'", "''") + "'"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.embedding.model import PASSAGE_OVERLAP, Generation, Passage
-from service.embedding.passages import LEAD_SHARE, Tokenizer, coverage, lead_of, split
+from service.embedding.passages import LEAD_SHARE, Tokenizer, coverage, lead_of, split, split_text
 from service.minilm.embedder import LocalEmbedder
 from service.ollama.client import OllamaEmbedder
 from service.plaintext import to_plain_text
@@ -164,6 +164,17 @@ def test_ends_of_sentences(end: str) -> None:
     body = f"{'word ' * 45}last{end} {'more ' * 60}".strip()
     first = split("Nurse", "Clinic", None, body, generation=generation(64), tokenizer=WordEmbedder())[0]
     assert body[: first.end] == f"{'word ' * 45}last{end}".rstrip()
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=bodies.filter(bool), most=st.integers(1, 16))
+def test_a_long_text_is_whole_in_few_pieces(body: str, most: int) -> None:
+    """Any text makes at most as many pieces as wanted, in order, that are its own and hold all of it."""
+    pieces = split_text(body, most, generation=generation(64), tokenizer=WordEmbedder())
+    assert 1 <= len(pieces) <= most
+    assert all(piece.text == body[piece.start : piece.end] for piece in pieces)
+    assert all(first.start < second.start for first, second in pairwise(pieces))
+    assert coverage(pieces, body) == 1.0
 
 
 def test_coverage_tells_what_is_missing() -> None:

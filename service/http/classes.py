@@ -1,0 +1,30 @@
+"""The classes of requests, and how many of each are served at once."""
+
+from service.http.admission import Admission
+from service.http.decoding import MAX_BATCH_BYTES, MAX_BODY_BYTES
+from service.http.limit import Size, WorkClass
+from service.telemetry.http import AsgiApp
+
+HEAVY = (
+    ("POST", "/api/v1/jobs/batch"),
+    # As much work as fifty searches: in the line of these it would count as one of them, and slow all the others.
+    ("POST", "/api/v1/search/batch"),
+    # A résumé of fifty kilobytes is forty texts to embed: seconds, of which only two may be under way at once.
+    ("POST", "/api/v1/match"),
+)
+"""Requests of the heavy class, as method and path."""
+
+
+def admission(serve: AsgiApp, most: int) -> Admission:
+    """Admission for `most` requests at once, and two batches beside them; the others wait or are turned away."""
+    light = Size(start=min(8, most), least=min(3, most), most=most, line=64, patience_s=2.0)
+    # Two batches keep one process busy, and whoever sends one is in no hurry.
+    heavy = Size(start=2, least=2, most=2, line=16, patience_s=10.0)
+    return Admission(
+        serve,
+        classes={
+            "light": WorkClass(size=light, max_body_bytes=MAX_BODY_BYTES, max_held_bytes=64 * MAX_BODY_BYTES),
+            "heavy": WorkClass(size=heavy, max_body_bytes=MAX_BATCH_BYTES, max_held_bytes=12 * MAX_BATCH_BYTES),
+        },
+        heavy=HEAVY,
+    )
