@@ -24,7 +24,7 @@ from service.embedding.domain import LiveEmbedder
 from service.embedding.lane import Lanes
 from service.embedding.model import Generation
 from service.embedding.pieces import embed_pieces
-from service.embedding.query_many import embed_queries
+from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker, application_name
 from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
@@ -116,8 +116,9 @@ class Parts:
             lane_of=lanes.at,
         )
         self.worker = Worker(db, self.live)
-        self.searcher = Searcher(db, self.live.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
-        self.batches = BatchSearcher(self.searcher, partial(embed_queries, self.live.embed_query))
+        self.known = KnownQueries(self.live)
+        self.searcher = Searcher(db, self.known.embed_query, self.absent_since, waiting=lambda: self.worker.waiting)
+        self.batches = BatchSearcher(self.searcher, self.known.embed_queries)
         self.neighbours = Neighbours(db, self.live.live_generation, waiting=lambda: self.worker.waiting)
         self.matcher = Matcher(
             db, partial(embed_pieces, self.live), self.absent_since, waiting=lambda: self.worker.waiting
@@ -292,4 +293,5 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
+    watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

@@ -1,6 +1,7 @@
 """What an embedding client is, whichever model stands behind it: an identity, token counts and unit vectors."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -32,6 +33,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     document_template: str = "{text}"
 
 
+QueryOutcome = Vector | TextRefused | EmbedderUnavailable
+"""What came of one search text among several: its vector, or why it alone has none."""
+
+
 class PartlyEmbedded(EmbedderUnavailable):
     """Some passages of a call are embedded, the others may be repeated later.
 
@@ -57,6 +62,10 @@ class Embedder(Protocol):
     def identity(self) -> Identity:
         """The model in use; known after `start` at the latest."""
 
+    @property
+    def gathers_queries(self) -> bool:
+        """Whether it puts queries that wait together by itself; else its callers do, with `embed_queries`."""
+
     async def start(self) -> None:
         """Load or reach the model and learn its identity; raises EmbedderUnavailable when it cannot."""
 
@@ -72,10 +81,11 @@ class Embedder(Protocol):
     def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """The character span of each token of `text` itself; n in a row count at most n by `count_tokens`."""
 
-    async def embed_query(self, text: str) -> Vector:
-        """Embed one search text (template applied). Raises EmbedderUnavailable or TextRefused.
+    async def embed_queries(self, texts: Sequence[str]) -> list[QueryOutcome]:
+        """Embed search texts in their order (template applied), together if they are several.
 
-        May be cancelled by a caller that waits no longer. What is already with a model server then goes on in the
+        A text that fails while others do not has its error in its place; raises EmbedderUnavailable when all fail
+        alike. May be cancelled by callers that wait no longer. What is already with a model server then goes on in the
         background, within a bound: a server whose client leaves gives up loading the model.
         """
 
@@ -87,3 +97,15 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Release connections and threads."""
+
+
+async def each_alone(embed: Callable[[str], Awaitable[Vector]], texts: Sequence[str]) -> list[QueryOutcome]:
+    """Embed search texts at the same time, each by itself; the failure of one is that one's outcome."""
+
+    async def outcome(text: str) -> QueryOutcome:
+        try:
+            return await embed(text)
+        except (EmbedderUnavailable, TextRefused) as error:
+            return error
+
+    return await asyncio.gather(*map(outcome, texts))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from service.embedder import Identity, Vector
+from service.embedder import Identity, QueryOutcome, Vector, each_alone
 from service.errors import EmbedderUnavailable, TextRefused
 
 _WORD = re.compile(r"\w+")
@@ -17,6 +17,8 @@ REFUSED = "unembeddable"
 class WordEmbedder:
     """Texts that share words are near one another; fails on demand; counts what it is asked."""
 
+    gathers_queries = False
+
     def __init__(
         self, *, dimensions: int = 64, max_tokens: int = 64, model: str = "words", digest: str = "words-1"
     ) -> None:
@@ -26,6 +28,7 @@ class WordEmbedder:
         self.down: str | None = None
         self.swapped = False
         self.queries: list[str] = []
+        self.query_calls: list[list[str]] = []
         self.documents: list[str] = []
         self.calls = 0
         self.started = self.closed = False
@@ -53,6 +56,11 @@ class WordEmbedder:
         self._fail_if_down()
         self.queries.append(text)
         return self.vector(text)
+
+    async def embed_queries(self, texts: Sequence[str]) -> list[QueryOutcome]:
+        """All at once; one is refused by itself."""
+        self.query_calls.append(list(texts))
+        return await each_alone(self.embed_query, texts)
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """The texts' words, hashed; one is refused by itself."""

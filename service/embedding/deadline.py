@@ -26,10 +26,11 @@ async def all_within(timeout_s: float, *work: Coroutine[Any, Any, Result]) -> li
         return [task.result() for task in tasks]
     finally:
         for task in tasks:
-            _leave(task)
+            leave(task)
 
 
-def _leave(task: asyncio.Task[Any]) -> None:
+def leave(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and do not wait for it; what it raises is nobody's."""
     _LEFT.add(task)
     task.add_done_callback(_forget)
     task.cancel()

@@ -5,18 +5,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 
-import msgspec
-
 from service.arrival import waited_s
-from service.db import Database
+from service.db import Database, half_vector
 from service.embedder import QUIET_AFTER_S, Embedder, Vector
 from service.embedding import queries
 from service.embedding.breaker import MOST_PAUSE_S, Breaker
 from service.embedding.deadline import all_within
-from service.embedding.generations import differs, ensure_generation, say_choice
+from service.embedding.generations import differs, start_first
 from service.embedding.lane import Lane
-from service.embedding.model import Absence, Generation
-from service.embedding.query import RETRY_AFTER_S, embed_text, in_time
+from service.embedding.model import Absence, Generation, QueryVector
+from service.embedding.query import RETRY_AFTER_S, in_time
+from service.embedding.query_batch import Asked, QueryBatches
 from service.embedding.query_line import QueryLine
 from service.errors import DatabaseUnavailable, EmbedderUnavailable, TextRefused
 from service.telemetry.logs import get_logger
@@ -34,13 +33,6 @@ COSTLY_TO_ASK = frozenset({"model_differs", "unstable_vectors"})
 """Reasons that only show once a model is loaded and has embedded, so that it is not done every two seconds."""
 
 
-class QueryVector(msgspec.Struct, frozen=True):
-    """An embedded query, bound to the generation whose vectors it may be compared with."""
-
-    generation: Generation
-    vector: Vector
-
-
 Candidates = Callable[[Generation | None], Sequence[Embedder]]
 """The embedders to try, in order, given the live generation (None: there is none, so the first that starts decides)."""
 
@@ -54,6 +46,9 @@ class LiveEmbedder:
     A query is answered within `deadline_s`, by a vector or by an error. The first failure of an outage makes `absence`,
     so that callers are told since when; failures in a row open the breaker, and then queries fail at once, until a
     probe of `connect` succeeds. Below that every query is tried, and the first that succeeds ends the outage.
+
+    `on_exchange` is told when the model turns out to be another: since when, in seconds of the event loop, vectors may
+    be of that other one.
     """
 
     def __init__(
@@ -66,14 +61,16 @@ class LiveEmbedder:
         breaker: Breaker | None = None,
     ) -> None:
         self.breaker = breaker or Breaker()
+        self.on_exchange: Callable[[float], None] = lambda _since: None
         self._db = db
         self._candidates = candidates
         self._deadline_s = deadline_s
         self._lane_of = lane_of
         self._line = QueryLine()
+        self._batches = QueryBatches()
         self._embedder: Embedder | None = None
         self._generation: Generation | None = None
-        self._read_at = self._checked_at = self._answered_at = self._quiet_from = 0.0
+        self._read_at = self._checked_at = self._same_at = self._answered_at = self._quiet_from = 0.0
         self._connecting = asyncio.Lock()
         self._absence: Absence | None = Absence("starting", datetime.now(UTC), "the embedder has not been started yet")
 
@@ -140,13 +137,18 @@ class LiveEmbedder:
         What the request has waited before, for a place among the others, is part of the deadline.
         Too many queries at once (reason `overloaded`) are no outage: that counts neither here nor for the breaker. One
         that is late although others were answered while it waited is late because of them, and so counted alike.
+        Equal texts are embedded once, and whoever joins one that is under way need not stand in line.
         """
         if self.breaker.state != "closed":
             raise self._absent("closed")
         self._quiet_from = _now() + QUIET_AFTER_S
         within_s = self._deadline_s - waited_s()
-        with self._line.join(within_s):
+        with nullcontext() if self.under_way(text) and within_s > 0 else self._line.join(within_s):
             return await self._embed(text, within_s)
+
+    def under_way(self, text: str) -> bool:
+        """Whether an equal text is being embedded for another query."""
+        return self._batches.under_way(self._embedder, text)
 
     def bulk_turn(self) -> AbstractAsyncContextManager[None]:
         """Hold this while postings are embedded: one process at a time does so at a server that several share."""
@@ -158,8 +160,9 @@ class LiveEmbedder:
 
         A model can be exchanged under its name while the server runs, and its vectors have the same length.
         """
-        self._checked_at = _now()
+        asked_at = self._checked_at = _now()
         if not await embedder.check_identity():
+            self.on_exchange(self._same_at)
             if embedder is self._embedder:
                 self._embedder = None
             await embedder.close()
@@ -168,6 +171,22 @@ class LiveEmbedder:
                 f"{embedder.identity.digest[:12]}",
                 reason="model_differs",
             )
+        self._same_at = asked_at
+
+    async def live_generation(self) -> Generation | None:
+        """The live generation, read anew when that was long ago.
+
+        Raises DatabaseUnavailable when it is not read within the deadline of a query.
+        """
+        now = _now()
+        if now - self._read_at > GENERATION_MAX_AGE_S:
+            try:
+                (self._generation,) = await all_within(self._deadline_s, queries.fetch_live_generation(self._db))
+            except TimeoutError as error:
+                detail = "the database did not answer; try again"
+                raise DatabaseUnavailable(detail, reason="statement_timeout") from error
+            self._read_at = now
+        return self._generation
 
     def note_absence(self, error: EmbedderUnavailable) -> None:
         """Remember why nothing can be embedded; the time of the first reason stays."""
@@ -203,18 +222,24 @@ class LiveEmbedder:
         if (lane := self._lane()) is not None:
             lane.note_query()
         try:
-            vector = await embed_text(embedder, generation, text, timeout_s=began + within_s - _now())
-        except EmbedderUnavailable as error:
-            if error.reason == "timeout" and self._answered_at > began:
-                raise EmbedderUnavailable(error.detail, reason="overloaded", retry_after_s=RETRY_AFTER_S) from error
-            if error.reason != "timeout" or within_s >= self._deadline_s / 2:
-                self._note_failure(error)
-            raise
+            asked = self._batches.join(embedder, generation, text)
+            vector = await self._answer(asked, within_s, began)
         except TextRefused:
             self._note_presence()
             raise
         self._note_presence()
-        return QueryVector(generation, vector)
+        return QueryVector(generation, half_vector(vector))
+
+    async def _answer(self, asked: Asked, within_s: float, began: float) -> Vector:
+        """What is answered in time; a failure is noted, and counted once for all that shared a call."""
+        try:
+            return await asked.vector(began + within_s - _now())
+        except EmbedderUnavailable as error:
+            if error.reason == "timeout" and self._answered_at > began:
+                raise EmbedderUnavailable(error.detail, reason="overloaded", retry_after_s=RETRY_AFTER_S) from error
+            if error.reason != "timeout" or within_s >= self._deadline_s / 2:
+                self._note_failure(error, counts=asked.count_failure())
+            raise
 
     async def _connect(self) -> None:
         if self._embedder is not None:
@@ -235,12 +260,13 @@ class LiveEmbedder:
             await self.require_unchanged(embedder)
 
     async def _start(self) -> None:
+        self._same_at = _now()
         generation = await queries.fetch_live_generation(self._db)
-        embedder, live = await self._start_first(generation)
+        embedder, live = await start_first(self._db, self._candidates(generation), generation)
         if generation is None and not live.fits(embedder.identity):
             # Another process made the first generation meanwhile; its model decides.
             await embedder.close()
-            embedder, live = await self._start_first(live)
+            embedder, live = await start_first(self._db, self._candidates(live), live)
         self._generation, self._read_at = live, _now()
         if not live.fits(embedder.identity):
             await embedder.close()
@@ -249,40 +275,9 @@ class LiveEmbedder:
         if self.breaker.state == "closed":  # else a query has to succeed first, and in time
             self._note_presence()
 
-    async def _start_first(self, generation: Generation | None) -> tuple[Embedder, Generation]:
-        """The first candidate that starts, and the live generation, which is made for it if there is none."""
-        refused: EmbedderUnavailable | None = None
-        for embedder in self._candidates(generation):
-            try:
-                await embedder.start()
-                live = await ensure_generation(self._db, embedder.identity)
-            except EmbedderUnavailable as error:
-                refused = refused or error
-                await embedder.close()
-                continue
-            except BaseException:
-                await embedder.close()
-                raise
-            if generation is None:
-                say_choice(embedder.identity, refused)
-            return embedder, live
-        raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
-
-    async def live_generation(self) -> Generation | None:
-        """The live generation, read anew when that was long ago; raises DatabaseUnavailable when it is not in time."""
-        now = _now()
-        if now - self._read_at > GENERATION_MAX_AGE_S:
-            try:
-                (self._generation,) = await all_within(self._deadline_s, queries.fetch_live_generation(self._db))
-            except TimeoutError as error:
-                detail = "the database did not answer; try again"
-                raise DatabaseUnavailable(detail, reason="statement_timeout") from error
-            self._read_at = now
-        return self._generation
-
-    def _note_failure(self, error: EmbedderUnavailable) -> None:
+    def _note_failure(self, error: EmbedderUnavailable, *, counts: bool) -> None:
         self.note_absence(error)
-        if self.breaker.fail():
+        if counts and self.breaker.fail():
             log.warning("breaker.changed", state="open", reason=error.reason)
 
     def _note_presence(self) -> None:

@@ -1,9 +1,10 @@
 """The first generation of a database: made for the model that is there, once, by whichever process comes first."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from service.db import Database
-from service.embedder import Identity
+from service.embedder import Embedder, Identity
 from service.embedding import queries
 from service.embedding.model import (
     COVERAGE_WEIGHT,
@@ -47,6 +48,31 @@ async def ensure_generation(db: Database, identity: Identity) -> Generation:
     if live is None:
         raise AssertionError("a generation was made in this transaction")
     return live
+
+
+async def start_first(
+    db: Database, candidates: Sequence[Embedder], generation: Generation | None
+) -> tuple[Embedder, Generation]:
+    """The first candidate that starts, and the live generation, which is made for it if there is none.
+
+    Raises EmbedderUnavailable with the reason of the first when none starts; those not chosen are closed.
+    """
+    refused: EmbedderUnavailable | None = None
+    for embedder in candidates:
+        try:
+            await embedder.start()
+            live = await ensure_generation(db, embedder.identity)
+        except EmbedderUnavailable as error:
+            refused = refused or error
+            await embedder.close()
+            continue
+        except BaseException:
+            await embedder.close()
+            raise
+        if generation is None:
+            say_choice(embedder.identity, refused)
+        return embedder, live
+    raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
 
 
 def say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:

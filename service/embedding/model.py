@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+from pgvector import HalfVector
 
 from service.embedder import Identity
 
@@ -42,6 +43,13 @@ class Generation(msgspec.Struct, frozen=True):
             and self.dimensions == identity.dimensions
             and (self.query_template, self.document_template) == (identity.query_template, identity.document_template)
         )
+
+
+class QueryVector(msgspec.Struct, frozen=True):
+    """An embedded query as statements take it, bound to the generation whose vectors it may be compared with."""
+
+    generation: Generation
+    vector: HalfVector
 
 
 class ClaimedTask(msgspec.Struct):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from service.embedder import Identity, Vector
+from service.embedder import Identity, QueryOutcome, Vector, each_alone
 from service.errors import EmbedderUnavailable, TextRefused
 from service.telemetry.stages import add_to_stage
 
@@ -45,6 +45,8 @@ class LocalEmbedder:
     Queries and documents have their own threads, so a query never waits for documents: on one core the system shares
     the time between them. `document_threads` is the number of cores that documents may fill.
     """
+
+    gathers_queries = True
 
     def __init__(self, *, folder: Path | None = None, document_threads: int = 1) -> None:
         """Take the folder of model.safetensors and tokenizer.json; None finds the one that the `local` extra brings."""
@@ -102,6 +104,10 @@ class LocalEmbedder:
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve_queries())
         return await future
+
+    async def embed_queries(self, texts: Sequence[str]) -> list[QueryOutcome]:
+        """Embed search texts; they meet in the line of queries, which takes those that wait together."""
+        return await each_alone(self.embed_query, texts)
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """Embed passages in their order; one above 256 tokens is answered with TextRefused, never cut.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from service.embedder import PartlyEmbedded, Vector
 from service.errors import TextRefused
-from service.ollama.faults import BadText, Reason, TimedOut, Transient, Verdict, WireFault, unavailable
+from service.ollama.faults import SUSPICIOUS, BadText, TimedOut, Transient, Verdict, WireFault, unavailable
 from service.ollama.lanes import Lanes
 from service.ollama.pacing import BUSY_REQUEST_S, QUIET_REQUEST_S, Pace
 
@@ -16,8 +16,6 @@ Send = Callable[[Sequence[str]], Awaitable[list[Vector | None]]]
 
 RUNNERS = 2
 MOST_REST_S = 30.0
-SUSPICIOUS: frozenset[Reason] = frozenset({"bad_vectors", "dropped", "runner_died", "server_fault"})
-"""Faults that a text can cause, although the server does not say so."""
 
 
 class _Part(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
-from service.embedder import Identity, Vector
+from service.embedder import Identity, QueryOutcome, Vector, each_alone
 from service.errors import TextRefused
 from service.ollama.batches import BulkRun
 from service.ollama.faults import BadText, Permanent, Reason, TimedOut, Transient, WireFault, unavailable
@@ -31,6 +31,8 @@ class OllamaEmbedder:
     whether other processes have queries for this server. `max_tokens` and the templates override what is known of the
     model. `backoff_s` is the first and the largest bound of the random pause before a retry.
     """
+
+    gathers_queries = False
 
     def __init__(
         self,
@@ -139,16 +141,22 @@ class OllamaEmbedder:
         May be cancelled; what is in flight then goes on in the background, because a server whose client leaves gives
         up loading the model.
         """
-        dimensions = self.identity.dimensions
-        timeout_s = self._warm_up_timeout_s
-        call = partial(self._embed, [self._query_prompt(text)], timeout_s=timeout_s, dimensions=dimensions)
+        return (await self._send_queries([text]))[0] or []
+
+    async def embed_queries(self, texts: Sequence[str]) -> list[QueryOutcome]:
+        """Embed search texts in one request, ahead of any bulk work; what it failed for, if for one of them, alone.
+
+        Raises EmbedderUnavailable when the request failed and no text of it is to blame.
+        """
+        if len(texts) == 1:
+            return await each_alone(self.embed_query, texts)
         try:
-            vectors = await self._queries.run(call)
-        except WireFault as fault:
-            if isinstance(fault.verdict, BadText) and fault.verdict.certain:
-                raise TextRefused(fault.verdict.detail) from fault
-            raise unavailable(fault.verdict) from fault
-        return vectors[0] or []
+            vectors = await self._send_queries(texts)
+        except TextRefused:
+            return await each_alone(self.embed_query, texts)
+        without = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
+        again = iter(await each_alone(self.embed_query, without))
+        return [next(again) if vector is None else vector for vector in vectors]
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector | TextRefused]:
         """Embed passages in their order; a text that the model will never take has a TextRefused in its place.
@@ -176,6 +184,18 @@ class OllamaEmbedder:
     def _query_prompt(self, text: str) -> str:
         before, after = self._query_template
         return f"{before}{text}{after}"
+
+    async def _send_queries(self, texts: Sequence[str]) -> list[Vector | None]:
+        """Send one request of the query lane. Raises TextRefused when a text is to blame, else EmbedderUnavailable."""
+        prompts = [self._query_prompt(text) for text in texts]
+        dimensions = self.identity.dimensions
+        call = partial(self._embed, prompts, timeout_s=self._warm_up_timeout_s, dimensions=dimensions)
+        try:
+            return await self._queries.run(call, texts=len(texts))
+        except WireFault as fault:
+            if isinstance(fault.verdict, BadText) and fault.verdict.certain:
+                raise TextRefused(fault.verdict.detail) from fault
+            raise unavailable(fault.verdict) from fault
 
     async def _embed(
         self, prompts: Sequence[str], *, timeout_s: float, dimensions: int | None = None

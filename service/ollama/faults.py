@@ -32,6 +32,9 @@ Reason = Literal[
 ]
 """Why no vector can be had; closed, because metrics and callers use it."""
 
+SUSPICIOUS: frozenset[Reason] = frozenset({"bad_vectors", "dropped", "runner_died", "server_fault"})
+"""Faults that a text can cause, although the server does not say so."""
+
 
 class Transient(msgspec.Struct, frozen=True):
     """The same request can succeed soon: try again with backoff."""

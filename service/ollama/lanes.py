@@ -47,15 +47,18 @@ class Lanes:
         return self._queries > 0 or self._clock() < self._quiet_from or self._busy_elsewhere()
 
     @asynccontextmanager
-    async def query(self) -> AsyncIterator[Callable[[], None]]:
-        """Hold a place in the query lane; gives a function that gives it back before the end, called once or more."""
+    async def query(self, texts: int = 1) -> AsyncIterator[Callable[[], None]]:
+        """Hold a place in the query lane; gives a function that gives it back before the end, called once or more.
+
+        `texts` share the place, and each of them passes the bulk request that waits.
+        """
         self._quiet_from = self._clock() + QUIET_AFTER_S
         self._waiting_queries += 1
         try:
             await self._query_lane.acquire()
         finally:
             self._waiting_queries -= 1
-            self._started_queries += 1
+            self._started_queries += texts
             self._query_moved.set()
         self._queries += 1
         held = True

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from service.ollama.faults import BadText, Permanent, TimedOut, Transient, Verdict, WireFault
+from service.ollama.faults import SUSPICIOUS, BadText, Permanent, TimedOut, Transient, Verdict, WireFault
 from service.ollama.lanes import Lanes
 from service.ollama.wire import Wire
 from service.telemetry.record import current_stage_var
@@ -36,13 +36,13 @@ class LateQueries:
         self._late = dict[asyncio.Task[Any], _Query[Any]]()
         self._answered_at = float("-inf")
 
-    async def run(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return what `send` does in its turn, with retries. Raises WireFault and nothing else.
+    async def run(self, send: Callable[[], Awaitable[Answer]], *, texts: int = 1) -> Answer:
+        """Return what `send` does with so many texts in its turn, with retries. Raises WireFault and nothing else.
 
         A caller that is cancelled leaves at once. A query that still waits, for its turn or between two attempts, goes
         with it; a request in flight goes on to its end, and is not repeated.
         """
-        query = _Query(send, self.note_answer)
+        query = _Query(send, self.note_answer, texts)
         task = asyncio.create_task(self._run(query))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -74,25 +74,33 @@ class LateQueries:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, query: "_Query[Answer]") -> Answer:
-        async with self._lanes.query() as query.give_place_back:
+        async with self._lanes.query(query.texts) as query.give_place_back:
             try:
                 return await self._wire.retrying(query.attempt, deadline_s=self._timeout_s, most_pause_s=PAUSE_S)
             except WireFault as fault:
-                if not await self._is_to_blame(fault.verdict):
+                if not await self._is_to_blame(fault.verdict, query.texts):
                     raise
                 raise WireFault(BadText(fault.verdict.detail)) from fault
 
-    async def _is_to_blame(self, verdict: Verdict) -> bool:
-        """Say whether it is the text: where words or zeros leave doubt, if a harmless one goes through after it."""
+    async def _is_to_blame(self, verdict: Verdict, texts: int) -> bool:
+        """Say whether it is a text: where words or zeros leave doubt, if a harmless one goes through after it.
+
+        Where several share the request, a fault that one of them can cause leaves doubt too: none may fail the others.
+        """
         match verdict:
             case BadText(certain=False) | Transient(reason="bad_vectors"):
-                try:
-                    await self._wire.control()
-                except WireFault:
-                    return False
-                return True
+                doubtful = True
+            case Transient(reason=reason):
+                doubtful = texts > 1 and reason in SUSPICIOUS
             case _:
-                return False
+                doubtful = False
+        if not doubtful:
+            return False
+        try:
+            await self._wire.control()
+        except WireFault:
+            return False
+        return True
 
     def _leave(self, query: "_Query[Answer]", task: asyncio.Task[Answer]) -> None:
         loaded = self._answered_at > query.sent_at
@@ -117,9 +125,10 @@ class LateQueries:
 class _Query(Generic[Answer]):
     """One query: whether its request is in flight, since when, and whether its caller has left (`late`)."""
 
-    def __init__(self, send: Callable[[], Awaitable[Answer]], note_answer: Callable[[], None]) -> None:
+    def __init__(self, send: Callable[[], Awaitable[Answer]], note_answer: Callable[[], None], texts: int) -> None:
         self._send = send
         self._note_answer = note_answer
+        self.texts = texts
         self.in_flight = self.late = False
         self.sent_at = 0.0
         self.give_place_back: Callable[[], None]

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from service.db import Database, half_vector
-from service.embedder import Vector
+from pgvector import HalfVector
+
+from service.db import Database
 from service.errors import EmbedderUnavailable, Stale, TextRefused
 from service.search import queries
 from service.search.answer import Found, answer_of
@@ -52,8 +53,8 @@ class QueryVectorLike(Protocol):
         """The generation."""
 
     @property
-    def vector(self) -> Vector:
-        """The vector."""
+    def vector(self) -> HalfVector:
+        """The vector, as statements take it."""
 
 
 EmbedQuery = Callable[[str], Awaitable[QueryVectorLike]]
@@ -205,7 +206,7 @@ class Searcher:
     async def _rows(self, asked: Asked, embedded: QueryVectorLike, look: Look, count: int) -> list[HitRow]:
         after_score, after_id = look.after or (None, None)
         arguments = asked.parameters() | {
-            "vector": half_vector(embedded.vector),
+            "vector": embedded.vector,
             "generation": embedded.generation.id,
             "joined": needs_job(asked.request.filters),
             "exact": look.scan.kind == "exact",

@@ -105,6 +105,7 @@ async def _evaluate_set(parts: Parts, relevance: RelevanceSet, modes: Sequence[M
             await parts.worker.keep_term_stat()
 
         async def rank(text: str, mode: str) -> list[str]:
+            parts.known.cache.clear()  # so that the time of every mode holds that of the embedding
             request = SearchRequest(text=text, mode=mode, top_k=10)  # type: ignore[arg-type] # one of MODES
             answer = await parts.searcher.search(tenant_id, request)
             if answer.degraded is not None:

@@ -22,7 +22,7 @@ _TAKEN_OVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar")
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """Give the logger of the module `name`; `names.EVENTS` lists the events that it may log."""
+    """Give the logger of the module `name`; `event_names.EVENTS` lists the events that it may log."""
     return cast(FilteringBoundLogger, structlog.get_logger(module=name))
 
 

@@ -1,4 +1,4 @@
-"""The one registry of stages, spans, attributes, metrics and log events; no other name is emitted.
+"""The one registry of stages, spans, attributes and metrics (log events: `event_names.py`); no other is emitted.
 
 HTTP, database and resource names follow the OpenTelemetry semantic conventions 1.44. The `gen_ai.*` names come from
 1.41, the last release before they moved to their own repository; their Python constants are deprecated.
@@ -57,14 +57,6 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     unit: str = ""
     buckets: tuple[float, ...] = ()
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A log event; its name is part of the contract with operators."""
-
-    name: str
-    level: Literal["debug", "info", "warning", "error"]
-    help: str
 
 
 STAGES: dict[StageName, Stage] = {
@@ -146,6 +138,7 @@ ATTRIBUTES = (
     Attribute("jobsense.embed.ok", "int", "tasks of the batch that were stored"),
     Attribute("jobsense.embed.retried", "int", "tasks of the batch put back for later"),
     Attribute("jobsense.embed.failed", "int", "tasks of the batch set aside"),
+    Attribute("jobsense.embed.cache", "string", "the vector of the query: hit, miss or shared (with an equal text)"),
     Attribute("jobsense.embed.late", "boolean", "the caller left first; the request to the model goes on"),
     Attribute("jobsense.admission.limit", "int", "most requests served at once when this one came"),
     Attribute("jobsense.admission.in_flight", "int", "requests being served when this one came"),
@@ -240,6 +233,9 @@ METRICS = (
         ("class", "reason"),
     ),
     Metric("jobsense_embed_batch_size", "histogram", "Tasks in a batch.", buckets=BATCH_BUCKETS),
+    Metric("jobsense_query_cache_total", "counter", "Query vectors by hit, miss, shared.", ("result",)),
+    Metric("jobsense_query_cache_entries", "gauge", "Query vectors that are remembered."),
+    Metric("jobsense_query_call_texts", "histogram", "Texts that share a call for queries.", buckets=BATCH_BUCKETS),
     Metric("jobsense_embed_items_total", "counter", "Embedding tasks done, by outcome.", ("outcome",)),
     Metric(
         "jobsense_ingest_to_searchable_seconds",
@@ -252,49 +248,5 @@ METRICS = (
     Metric("jobsense_build_info", "gauge", "Always 1; the labels say what runs.", ("version", "revision")),
 )
 
-EVENTS = (
-    Event("http.request", "info", "one line for each request; error on 5xx, debug on health and metrics"),
-    Event("task.done", "info", "one line for each unit of work outside a request"),
-    Event("embed.batch", "info", "one line for each batch of embedding tasks"),
-    Event("embed.failed", "warning", "a posting was set aside; the reason says why"),
-    Event("embed.waiting", "debug", "nothing is embedded for want of an embedder; the reason says why"),
-    Event("embed.not_given_back", "warning", "tasks could not be given back; their lease lapses"),
-    Event("embed.lease_not_renewed", "warning", "a lease could not be renewed; tried again before it lapses"),
-    Event("embed.suspect", "warning", "a text failed alone while others went through; it is tried a few times more"),
-    Event("embed.model_reloaded", "warning", "the model gave bad vectors and was unloaded and loaded again"),
-    Event("lane.failed", "warning", "processes cannot take turns at a model server for a fault of ours; each goes on"),
-    Event("breaker.changed", "warning", "queries are no longer, or again, sent to the embedder; info when closed"),
-    Event("admission.overloaded", "warning", "requests are turned away: more come than can be served"),
-    Event("admission.recovered", "info", "in a second fewer were turned away than may wait in line"),
-    Event("embedder.chosen", "info", "the model of the first generation was chosen; warning when not the first choice"),
-    Event("embedder.absent", "warning", "queries and postings cannot be embedded; the reason says why"),
-    Event("embedder.back", "info", "they can be embedded again"),
-    Event("loop.failed", "warning", "a background loop failed; it goes on after a pause"),
-    Event("embedded.ready", "info", "the embedded database was created, started or joined"),
-    Event("embedded.left", "info", "it is no longer used here; the last process to leave stops it"),
-    Event("embedded.died", "warning", "its server is gone and is started again"),
-    Event("embedded.not_started", "warning", "that failed; it is tried again after a pause"),
-    Event("embedded.stop_failed", "warning", "it could not be left in order; the next start waits for it, or recovers"),
-    Event("embedded.data_dir_opened", "info", "the account that runs it was let through the data folder"),
-    Event("embedded.account_created", "warning", "an account was made for it, since Postgres refuses to run as root"),
-    Event("embedded.programs_copied", "info", "its programs were copied to where that account can run them"),
-    Event("migration.applied", "info", "a migration changed the schema"),
-    Event("migration.undone", "info", "a migration was taken back"),
-    Event("service.starting", "info", "the process starts"),
-    Event("setting.not_in_effect", "warning", "a setting was given that this version does nothing with"),
-    Event("service.process_died", "warning", "a serving process ended by itself; another takes its place"),
-    Event("service.process_killed", "warning", "a serving process did not end in time and was killed"),
-    Event("service.ready", "info", "the process takes requests"),
-    Event("service.draining", "info", "the process takes no more requests"),
-    Event("service.stopped", "info", "the process ends"),
-    Event("telemetry.export_failed", "warning", "spans cannot be delivered; once for each outage"),
-    Event("telemetry.export_recovered", "info", "spans are delivered again"),
-    Event("http.server.request.exception", "error", "an exception that nothing handled, in a request"),
-    Event("task.exception", "error", "the same outside a request"),
-    Event("log", "info", "a line of a library; `module` says which, `message` what"),
-)
-
 ATTRIBUTE_BY_KEY: dict[str, str] = {key: a.name for a in ATTRIBUTES for key in (a.name, a.name.replace(".", "_"))}
 """Attribute names by themselves and by their spelling as a keyword: `db_query_summary` is `db.query.summary`."""
-
-EVENT_LEVELS: dict[str, str] = {event.name: event.level for event in EVENTS}

@@ -38,6 +38,9 @@ class Outputs(Protocol):
     def count(self, name: str, *labels: str, by: float) -> None:
         """Take a step of a counter."""
 
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Take a value of a histogram."""
+
     def searchable(self, seconds: float, record: "Record | None") -> None:
         """Take the time from writing a posting to finding it by meaning."""
 

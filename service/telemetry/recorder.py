@@ -4,9 +4,10 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from service.telemetry.event_names import EVENT_LEVELS
 from service.telemetry.logs import LEVELS
 from service.telemetry.metrics import Metrics
-from service.telemetry.names import EVENT_LEVELS, STAGES
+from service.telemetry.names import STAGES
 from service.telemetry.record import Record, Stage, exception_fields
 from service.telemetry.sampling import Sampling
 from service.telemetry.w3c import Traceparent
@@ -64,6 +65,10 @@ class Recorder:
     def count(self, name: str, *labels: str, by: float) -> None:
         """Raise a counter."""
         self.metrics.count(name, *labels, by=by)
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Add a value to a histogram."""
+        self.metrics.observe(name, value, *labels)
 
     def search_ended(self, record: Record) -> None:
         """Feed the metrics of searches when the record is one; `mode` is that asked for if nothing was served."""

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterable, Sequence
 
-from service.telemetry.names import ATTRIBUTES, EVENTS, METRICS, SPANS, STAGES
+from service.telemetry.event_names import EVENTS
+from service.telemetry.names import ATTRIBUTES, METRICS, SPANS, STAGES
 
 _HEAD = """# What JobSense tells its operators
 
-This page is printed by `python -m service.telemetry.register` from `service/telemetry/names.py`; a test compares them.
+This page is printed by `python -m service.telemetry.register` from `service/telemetry/names.py` and `event_names.py`; a
+test compares them.
 Nothing is emitted under a name that is not listed here; a change of a name is a change of the contract.
 Durations of metrics are seconds; `_ms` attributes are milliseconds. No label and no span name holds a raw path, a query
 text or an id.

@@ -109,6 +109,12 @@ def count(name: str, *labels: str, by: float = 1) -> None:
         outputs.count(name, *labels, by=by)
 
 
+def observe(name: str, value: float, *labels: str) -> None:
+    """Add a value to a histogram of the registry; label values in the registry's order."""
+    if (outputs := _outputs(current_record_var.get())) is not None:
+        outputs.observe(name, value, *labels)
+
+
 def add_to_stage(**amounts: float) -> None:
     """Add numbers to attributes of the stage that runs here, such as tokens of one call among several."""
     if (current := current_stage_var.get()) is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,12 @@ from tests.fakes import REFUSED, WordEmbedder
 DEADLINE_S = 0.5
 MARGIN_S = 1.0
 """For a machine that does something else; what the servers here do would take for ever, or a minute."""
+_NUMBER = itertools.count(1)
+
+
+def fresh(word: str) -> str:
+    """A search for a word that nobody has made before, so that its vector is not remembered."""
+    return f"{word} {next(_NUMBER)}"
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
@@ -48,10 +55,10 @@ async def test_recovery_is_seen_by_the_next_search(api: Service, embedder: WordE
     embedder.down = "unreachable"
     first = await search(api, "accountant")
     embedder.down = None
-    whole = await search(api, "accountant")
+    whole = await search(api, fresh("accountant"))
     assert (whole["degraded"], whole["mode"]["served"]) == (None, "hybrid")
     embedder.down = "overloaded"
-    second = await search(api, "accountant")
+    second = await search(api, fresh("accountant"))
     assert second["degraded"]["reason"] == "overloaded"
     assert second["degraded"]["since"] > first["degraded"]["since"]
 
@@ -99,8 +106,8 @@ async def test_searches_are_sample(api: Service, embedder: WordEmbedder, log: io
     await search(api, "x", mode="lexical")
     await api.client.get(SEARCH, params={"q": "x", "mode": "semantic"})
     embedder.down = "unreachable"
-    await search(api, "x")
-    await api.client.post(SEARCH, json={"text": "x", "mode": "semantic", "on_degraded": "fail"})
+    await search(api, fresh("x"))
+    await api.client.post(SEARCH, json={"text": fresh("x"), "mode": "semantic", "on_degraded": "fail"})
     await api.client.post(SEARCH, json={"text": ""})
     expected = {("hybrid", "ok"): 1, ("lexical", "ok"): 1, ("semantic", "ok"): 1}
     expected |= {("lexical", "degraded"): 1, ("semantic", "failed"): 1, ("hybrid", "failed"): 0}
@@ -146,9 +153,9 @@ async def served(
 
 
 async def bounded(api: Service, **more: Any) -> dict[str, Any]:
-    """A search that finds the posting, in time."""
+    """A search of another text each time that finds the posting, in time."""
     began = time.perf_counter()
-    answer = await search(api, "beekeeper", **more)
+    answer = await search(api, fresh("beekeeper"), **more)
     assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
     assert len(found_ids(answer)) == 1
     return answer
@@ -221,7 +228,7 @@ async def test_many_searches_at_a_hanging_server(served: Service, fake: FakeOlla
     assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
     assert {answer["degraded"]["reason"] for answer in answers} == {"timeout"}
     began = time.perf_counter()
-    refused = await served.client.post(SEARCH, json={"text": "beekeeper", "on_degraded": "fail"})
+    refused = await served.client.post(SEARCH, json={"text": fresh("beekeeper"), "on_degraded": "fail"})
     assert time.perf_counter() - began < DEADLINE_S + MARGIN_S
     problem(refused, 503, "embedder_unavailable")
     assert int(refused.headers["retry-after"]) >= 1

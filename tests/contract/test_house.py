@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry.names import EVENTS
+from service.telemetry.event_names import EVENTS
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -187,7 +187,7 @@ def test_log_events_are_registered() -> None:
     written = {
         node.value
         for path in modules("service")
-        if path != ROOT / "service" / "telemetry" / "names.py"
+        if path != ROOT / "service" / "telemetry" / "event_names.py"
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant)
     }

@@ -1,5 +1,6 @@
 """Searches of a client: is the answer in form, does it say truly how it was served, and is all that it shows so?"""
 
+import itertools
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from tests.faults.timeline import Timeline
 NO_VECTORS = (MUTE, "ollama.gone", "ollama.held")
 """Spans in which nobody can embed a query that was not asked before."""
 LOOKED_UP = 40
+_NUMBER = itertools.count(1)
 MODES = ("hybrid", "hybrid", "semantic", "lexical")
 
 
@@ -117,10 +119,10 @@ def _filters(asked: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> lis
 
 
 async def served_in_full(address: str) -> bool:
-    """Whether a search by meaning is served as asked."""
+    """Whether a search by meaning that nobody has made before is served as asked."""
     async with httpx.AsyncClient(base_url=address, timeout=30) as client:
         try:
-            answer = await client.post("/api/v1/search", json={"text": "solar panels", "mode": "hybrid"})
+            answer = await client.post("/api/v1/search", json={"text": f"solar panels {next(_NUMBER)}"})
         except httpx.TransportError:
             return False
     return answer.status_code == httpx.codes.OK and answer.json()["degraded"] is None

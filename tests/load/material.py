@@ -38,9 +38,13 @@ def posting(number: int) -> dict[str, Any]:
 
 
 def searches(address: str, *, seed: int = 1, **fields: object) -> Iterator[bytes]:
-    """Search requests without end, each of two to five words of another choice."""
+    """Search requests without end, each of two to five words of another choice, and none from memory."""
     dice = random.Random(seed)  # noqa: S311 - words of a search, no secrets
     titles, _, words = _material()
+    asked = set[str]()
     while True:
         text = " ".join([*dice.choices(words, k=dice.randint(1, 3)), *dice.choice(titles).lower().split()[:2]])
+        if text in asked:
+            continue
+        asked.add(text)
         yield post(address, "/api/v1/search", {"text": text, **fields})

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,13 +57,11 @@ async def loaded(folder: Path, dsn: str, **settings: str) -> AsyncIterator[Stack
         yield stack
 
 
-async def search_through(stack: Stack, clients: int) -> Outage:
+async def search_through(stack: Stack, requests: Iterator[bytes], clients: int) -> Outage:
     """Search all the while; the model server begins to hang, and after some seconds answers again."""
     loop = asyncio.get_running_loop()
     seconds = BEFORE_S + HANGING_S + AFTER_S
-    searching = asyncio.create_task(
-        closed_loop(stack.address, searches(stack.address), clients=clients, seconds=seconds)
-    )
+    searching = asyncio.create_task(closed_loop(stack.address, requests, clients=clients, seconds=seconds))
     await passing(BEFORE_S)
     wall = datetime.now(UTC)
     await stack.set(hang=True)
@@ -101,10 +99,11 @@ async def test_searches_keep_their_deadline(
     say = sayer(capfd)
     deadline_s = {"1s": 1.0, "300ms": 0.3}[deadline]
     async with loaded(tmp_path, dsn, search_deadline=deadline) as stack:
+        requests = searches(stack.address)  # one for all tries: what one has asked is remembered in the next
 
         async def once() -> list[str]:
             await until(stack.is_whole)
-            outage = await search_through(stack, clients)
+            outage = await search_through(stack, requests, clients)
             slow = sum(one.latency_s > deadline_s / 2 for one in outage.during())
             settled = max((one.latency_s for one in outage.settled(deadline_s)), default=0) * 1000
             told = f"{slow} waited, then {settled:.0f} ms at most"

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from service.db import Database, half_vector
+from service.db import Database
 from service.jobs.model import Filters
 from service.search.model import SearchRequest
 from service.telemetry.stages import task_record
@@ -39,7 +39,7 @@ async def _nearest(corpus: Corpus, text: str, filters: Filters) -> list[float]:
             " where p.generation = $2 and ($3::timestamptz is null or j.posted_at >= $3)"
             " and ($4::text[] is null or j.source = any ($4)) and ($5::text[] is null or j.company_key = any ($5))"
             " group by p.job_id order by 1 desc limit 10",
-            half_vector(embedded.vector),
+            embedded.vector,
             embedded.generation.id,
             filters.posted_after,
             filters.source,
@@ -110,7 +110,7 @@ async def _count_matching(corpus: Corpus, text: str, filters: Filters) -> int:
             "select count(distinct j.id) from passage p join job j on j.id = p.job_id"
             " where p.embedding <#> $1 <= 0 and ($2::timestamptz is null or j.posted_at >= $2)"
             " and ($3::text[] is null or j.source = any ($3))",
-            half_vector(embedded.vector),
+            embedded.vector,
             filters.posted_after,
             filters.source,
         )

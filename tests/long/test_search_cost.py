@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.embedding.domain import QueryVector
+from service.embedding.model import QueryVector
 from service.jobs.model import Filters
 from service.search.domain import Searcher
 from service.search.model import SearchRequest

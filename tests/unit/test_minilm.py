@@ -185,6 +185,15 @@ async def test_one_refused_query_does_not_sink_its_neighbours(embedder: LocalEmb
     assert isinstance(last, list)
 
 
+async def test_many_queries_have_an_outcome_each(embedder: LocalEmbedder) -> None:
+    """Asked for together, the one that is too long has its refusal in its place, the others their vectors."""
+    first, refused, last = await embedder.embed_queries([WHOLE[0].text, LONGER[0].text, WHOLE[1].text])
+    assert isinstance(refused, TextRefused)
+    for outcome, case in ((first, WHOLE[0]), (last, WHOLE[1])):
+        assert isinstance(outcome, list)
+        assert cosine(outcome, case.vector) > 0.99999
+
+
 async def test_cancelled_callers_leave_the_others_alone(embedder: LocalEmbedder) -> None:
     """After cancelled queries and a cancelled batch, waiting and later callers are served."""
     doomed = [asyncio.create_task(embedder.embed_query(case.text)) for case in WHOLE]

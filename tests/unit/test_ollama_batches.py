@@ -8,9 +8,9 @@ import pytest
 from service.embedder import PartlyEmbedded, Vector
 from service.errors import TextRefused
 from service.ollama import batches
-from service.ollama.batches import SUSPICIOUS, BulkRun
+from service.ollama.batches import BulkRun
 from service.ollama.client import OllamaEmbedder
-from service.ollama.faults import BadText, Permanent, Reason, TimedOut, Transient, Verdict, WireFault
+from service.ollama.faults import SUSPICIOUS, BadText, Permanent, Reason, TimedOut, Transient, Verdict, WireFault
 from service.ollama.lanes import Lanes
 from service.ollama.pacing import FIRST_ITEMS, Pace
 from tests.fake_ollama.clients import opened, quick, started

@@ -7,8 +7,8 @@ import pytest
 
 from service.embedder import PartlyEmbedded
 from service.errors import EmbedderUnavailable, TextRefused
-from service.ollama.batches import SUSPICIOUS
 from service.ollama.client import OllamaEmbedder
+from service.ollama.faults import SUSPICIOUS
 from service.ollama.pacing import FIRST_ITEMS
 from tests.fake_ollama.clients import opened, quick, started
 from tests.fake_ollama.serve import FakeOllama

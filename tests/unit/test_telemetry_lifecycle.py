@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingError
+from service.telemetry.event_names import EVENTS
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.logs import LogFormat, LogLevel, get_logger
-from service.telemetry.names import ATTRIBUTE_BY_KEY, ATTRIBUTES, EVENTS, METRICS, STAGES
+from service.telemetry.names import ATTRIBUTE_BY_KEY, ATTRIBUTES, METRICS, STAGES
 from service.telemetry.redact import hide_secrets
 from service.telemetry.register import render_register
 from service.telemetry.sampling import OtelSettings, Sampling, read_otel

@@ -7,7 +7,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from service.telemetry.names import ATTRIBUTE_BY_KEY, EVENTS, METRICS
+from service.telemetry.event_names import EVENTS
+from service.telemetry.names import ATTRIBUTE_BY_KEY, METRICS
 from service.telemetry.stages import (
     annotate,
     link,

@@ -11,7 +11,7 @@ from service.app import candidates
 from service.config import Settings
 from service.db import Database
 from service.embedder import Embedder
-from service.embedding import domain, queries
+from service.embedding import domain, generations, queries
 from service.embedding.breaker import PAUSE_S
 from service.embedding.domain import LiveEmbedder
 from service.embedding.generations import ensure_generation
@@ -186,7 +186,7 @@ async def test_absence_and_return(embedder: WordEmbedder, live: LiveEmbedder) ->
     with pytest.raises(EmbedderUnavailable):
         await live.embed_query("accountant")
     embedder.down = None
-    assert len((await live.embed_query("accountant")).vector) == 64
+    assert (await live.embed_query("accountant")).vector.dimensions() == 64
     assert reason(live) is None
 
 
@@ -235,7 +235,7 @@ async def test_a_database_fault_at_the_start_releases(db: Database, monkeypatch:
     async def refuse(*_: object) -> None:
         raise DatabaseUnavailable("away", reason="unreachable")
 
-    monkeypatch.setattr(domain, "ensure_generation", refuse)
+    monkeypatch.setattr(generations, "ensure_generation", refuse)
     live = LiveEmbedder(db, only(embedder))
     assert await live.connect() == domain.RECONNECT_S
     assert embedder.closed
