@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import msgspec
 
 from service.embedder import Embedder, Vector
+from service.embedding.deadline import all_within
 from service.embedding.domain import LiveEmbedder
 from service.embedding.model import Generation, Passage
 from service.embedding.passages import split_query, split_text
-from service.embedding.query import direction_of_sum, in_time
+from service.embedding.query import direction_of_sum
 from service.errors import EmbedderUnavailable, TextRefused
 from service.telemetry.stages import stage
 
-FIRST_S, EACH_S, MOST_S = 2.0, 0.5, 10.0
+FIRST_S, EACH_S, MOST_S = 2.0, 0.5, 20.0
 """How long a text may take: that and so much for each input of the model, up to a limit. On one core MiniLM takes about
 0.14 s for 256 tokens."""
 
@@ -66,6 +67,7 @@ def _cut(text: str, most: int, generation: Generation, embedder: Embedder) -> tu
 
 
 async def _embed(embedder: Embedder, generation: Generation, texts: list[str]) -> Sequence[Vector | TextRefused]:
+    timeout_s = min(MOST_S, FIRST_S + EACH_S * len(texts))
     with stage(
         "embed",
         gen_ai_provider_name=generation.provider,
@@ -73,7 +75,12 @@ async def _embed(embedder: Embedder, generation: Generation, texts: list[str]) -
         gen_ai_embeddings_dimension_count=generation.dimensions,
         jobsense_embed_texts=len(texts),
     ):
-        (vectors,) = await in_time(min(MOST_S, FIRST_S + EACH_S * len(texts)), embedder.embed_documents(texts))
+        try:
+            (vectors,) = await all_within(timeout_s, embedder.embed_documents(texts))
+        except TimeoutError as error:
+            raise EmbedderUnavailable(
+                f"the embedder did not answer within {timeout_s:g} s", reason="timeout"
+            ) from error
     return vectors
 
 

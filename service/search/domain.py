@@ -133,11 +133,10 @@ class Searcher:
             if position is not None and position.generation != embedded.generation.id:
                 raise Stale("the cursor is of another generation of vectors; start again without it")
             return embedded, None
-        if request.on_degraded == "fail":
+        # A moment after an overload the cursor is as good as ever.
+        if request.on_degraded == "fail" or (position is not None and reason == "overloaded"):
             raise refused
         if position is not None:
-            if reason == "overloaded":
-                raise refused  # a moment later the cursor is as good as ever
             raise Stale("the search cannot go on by meaning now; start again without the cursor to search by words")
         since = None if reason in PASSING else self._absent_since()
         return None, Degraded(reason, since or datetime.now(UTC))

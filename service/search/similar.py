@@ -19,7 +19,7 @@ from service.telemetry.stages import annotate
 
 OWN_PASSAGES = 8
 """Passages of a posting that neighbours are looked for from; a look for each costs as much as a search."""
-COPY_SIMILARITY = 0.97
+COPY_SIMILARITY = 0.95
 """From which passages of two postings with one title and company are the same text sent again."""
 NO_GENERATION = 0
 """A number that no generation has: nothing is found."""

@@ -115,7 +115,7 @@ FILTERS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(filters=FILTERS)
 async def test_lists_and_searches_let_through_the_same(shared: Service, stored: list[Job], filters: Job) -> None:
-    """A list, and a search in each mode, by body and by URL, hold exactly what the rule lets through."""
+    """A list, a search in each mode, by body and by URL, and a match hold exactly what the rule lets through."""
     expected = passing(stored, filters)
     items = (await shared.client.get(JOBS, params=[*parameters(filters), ("limit", "100")])).json()["items"]
     assert [job["id"] for job in items] == expected
@@ -127,6 +127,14 @@ async def test_lists_and_searches_let_through_the_same(shared: Service, stored: 
         url = [("q", TEXT), ("mode", mode), ("top_k", "100"), ("min_score", "0"), *parameters(filters)]
         by_url = (await shared.client.get(SEARCH, params=url)).json()
         assert by_url | {"took_ms": 0} == answer | {"took_ms": 0}
+    asked = {"text": TEXT, "top_k": 100, "min_score": 0, "filters": filters}
+    matched = (await shared.client.post("/api/v1/match", json=asked)).json()
+    assert sorted(found_ids(matched), reverse=True) == expected
+    assert matched["total"] == {"value": len(expected), "relation": "exact"}
+    like = stored[0]["id"]
+    near = await shared.client.get(f"{JOBS}/{like}/similar", params=[*parameters(filters), ("top_k", "100")])
+    assert set(found_ids(near.json())) <= set(expected) - {like}
+    assert bool(found_ids(near.json())) == bool(set(expected) - {like})
 
 
 @pytest.mark.parametrize("name", list(RULES))

@@ -94,7 +94,7 @@ async def test_pages_of_a_degraded_search_stay_with_the_words(shelf: Shelf) -> N
 
 
 async def test_a_moment_of_overload_leaves_the_cursor_good(shelf: Shelf) -> None:
-    """Too many queries at once are no outage: the page is refused for a moment, and the same cursor goes on after it."""
+    """Too many queries at once are no outage: the page is refused for now, and the same cursor goes on after it."""
     after = await first_cursor(shelf)
 
     async def crowded(_text: str) -> Any:
