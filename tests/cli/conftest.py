@@ -245,7 +245,7 @@ def dev_home() -> Iterator[Path]:
         yield Path(folder)
 
 
-def begin_dev(home: Path, *, port: int = 0, on_pty: bool = False) -> Running:
-    """Start `jobsense dev` on the folder, with the local model."""
-    env = environment(home, data_dir=str(home), embedder="local", port=str(port))
+def begin_dev(home: Path, *, port: int = 0, on_pty: bool = False, **settings: str) -> Running:
+    """Start `jobsense dev` on the folder, with the local model; keywords are settings."""
+    env = environment(home, data_dir=str(home), embedder="local", port=str(port), **settings)
     return Running(home, ("dev",), env, stdin=subprocess.DEVNULL, on_pty=on_pty)

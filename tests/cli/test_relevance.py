@@ -17,7 +17,7 @@ SEARCHES: list[dict[str, Any]] = msgspec.json.decode(QUERIES.read_bytes())
 @pytest.fixture(scope="module")
 def api(dev_home: Path) -> Iterator[httpx.Client]:
     """`jobsense dev` on the sample postings, which are embedded once in a session."""
-    running = begin_dev(dev_home)
+    running = begin_dev(dev_home, search_deadline="30s")  # what is found is the question here, not how soon
     try:
         running.wait_for(DEV_READY)
         address, key = running.wait_for(r"ready at (\S+)")[1], running.wait_for(r"key: (\S+)")[1]

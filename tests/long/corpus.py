@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.config import Settings
-from service.db import Connection, Database, half_vector, session
+from service.db import Connection, Database, half_vector
 from service.embedding.domain import LiveEmbedder
 from service.embedding.worker import Worker
 from service.ingest.domain import Ingest, Rejects
@@ -82,7 +82,8 @@ async def fill(corpus: Corpus, folder: Path) -> None:
 
 async def enlarge(dsn: str) -> None:
     """Make the postings of a database `TIMES` as many, with vectors of their own."""
-    async with session(dsn) as connection:
+    db = await Database.open(dsn, max_size=1, statement_timeout_s=3600)
+    async with db.connection() as connection:
         await connection.execute("set maintenance_work_mem = '1GB'")
         rows = await connection.fetch(
             "select job_id, passage_no, tenant_id, source, posted_at, body_start, body_end, embedding::text as vector"
@@ -96,6 +97,7 @@ async def enlarge(dsn: str) -> None:
             mixed = await asyncio.to_thread(_mix, real, sources, np.random.default_rng(copy))
             await _store(connection, [(row["job_id"] + offset, *list(row)[1:-1]) for row in rows], mixed)
         await _finish(connection)
+    await db.close()
 
 
 async def _copy_postings(connection: Connection, copy: int) -> int:

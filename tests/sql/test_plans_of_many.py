@@ -9,7 +9,7 @@ from service.db import Connection, half_vector
 from service.search.queries import match_passages, search_similar
 from tests.sql.plans import MODES, Mode, explain
 from tests.sql.samples import HALF, LARGE, NARROW, WIDE
-from tests.sql.test_plans import DIMENSIONS, FILTERS, NOW, semantic
+from tests.sql.test_plans import DIMENSIONS, FILTERS, NOW, PAY, semantic
 
 
 def likeness(generation: int = NARROW, **given: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ async def test_an_exact_match_scores_what_it_should(connection: Connection) -> N
 @pytest.mark.parametrize("mode", MODES)
 async def test_rare_words_of_a_text_use_the_index_of_words(connection: Connection, mode: Mode) -> None:
     """Without vectors the rarest words of a long text lead to their postings, and common ones are not looked up."""
-    given = dict.fromkeys(FILTERS) | {"tenant_id": LARGE, "now": NOW, "count": 10, "word_budget": 200}
+    given = dict.fromkeys(FILTERS + PAY) | {"tenant_id": LARGE, "now": NOW, "count": 10, "word_budget": 200}
     await connection.execute("insert into term_stat select word, ndoc from ts_stat('select words from job_word')")
     try:
         plan = await explain(connection, "search.match_words", mode, text="w7 w8 common", words_most=2, **given)
