@@ -30,8 +30,8 @@ def stop(running: Running) -> str:
 
 @pytest.fixture(scope="module")
 def first(dev_home: Path) -> Iterator[Running]:
-    """The first run in the folder, ready."""
-    running = begin_dev(dev_home)
+    """The first run in the folder, ready; searches may take their time, since other tests run beside it."""
+    running = begin_dev(dev_home, search_deadline="30s")
     try:
         running.wait_for(DEV_READY)
         yield running

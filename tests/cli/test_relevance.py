@@ -27,10 +27,16 @@ def api(dev_home: Path) -> Iterator[httpx.Client]:
         running.discard()
 
 
-@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
-@pytest.mark.parametrize("search", SEARCHES, ids=[search["text"] for search in SEARCHES])
-def test_a_search_finds_a_right_answer(api: httpx.Client, search: dict[str, Any], mode: str) -> None:
-    """One of the right postings is among the first ten, by the mode that was asked for."""
-    answer = api.post("/api/v1/search", json={"text": search["text"], "top_k": 10, "mode": mode}).json()
-    assert answer["mode"]["served"] == mode
-    assert {hit["job"]["external_id"] for hit in answer["results"]} & set(search["external_ids"])
+def test_every_search_finds_a_right_answer(api: httpx.Client) -> None:
+    """One of the right postings is among the first ten, by the mode that was asked for; all that are missed are named.
+
+    One test and not one for each search, since the postings would be embedded in each process that runs some of them.
+    """
+    missed = []
+    for search in SEARCHES:
+        for mode in ("semantic", "hybrid"):
+            answer = api.post("/api/v1/search", json={"text": search["text"], "top_k": 10, "mode": mode}).json()
+            found = {hit["job"]["external_id"] for hit in answer["results"]}
+            if answer["mode"]["served"] != mode or not found & set(search["external_ids"]):
+                missed.append((mode, answer["mode"]["served"], search["text"]))
+    assert missed == []

@@ -1,5 +1,6 @@
 """Postings of few words, so that many match and many score alike, and whoever pages through them."""
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,9 @@ PLACES = ("ward", "lorry", "kitchen", "office", "harbour", "night", "senior", "a
 SOURCES = ("linkedin", "jobwebkenya")
 COMPANIES = ("Tumaini Traders", "Baraka Bakers", "Zawadi Works")
 
+AT_ONCE = 8
+"""Searches that run at the same time; the others wait, as at the gate of the service."""
+
 
 def posting(number: int) -> dict[str, Any]:
     """The fields of a posting, of few words, so that many match and many score alike."""
@@ -39,6 +43,7 @@ class Shelf:
 
     def __init__(self, db: Database, live: LiveEmbedder) -> None:
         self.live = live
+        self._places = asyncio.Semaphore(AT_ONCE)
         self.jobs = Jobs(db, Settings(sources=("*",)))
         self.worker = Worker(db, live)
         self.searcher = Searcher(db, KnownQueries(live).embed_query, lambda: datetime(2026, 1, 1, tzinfo=UTC))
@@ -56,11 +61,15 @@ class Shelf:
 
     async def pages(self, request: SearchRequest) -> list[SearchAnswer]:
         """All pages of a search."""
-        found = [await self.searcher.search(TENANT, request)]
+        found = [await self._search(request)]
         while (after := found[-1].next_cursor) is not None:
             request.cursor = after
-            found.append(await self.searcher.search(TENANT, request))
+            found.append(await self._search(request))
         return found
+
+    async def _search(self, request: SearchRequest) -> SearchAnswer:
+        async with self._places:
+            return await self.searcher.search(TENANT, request)
 
 
 def ids_of(pages: list[SearchAnswer]) -> list[int]:
