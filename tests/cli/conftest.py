@@ -238,7 +238,7 @@ def is_alive(pid: int) -> bool:
 DEV_READY = r"Ctrl-C stops it\."
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dev_home() -> Iterator[Path]:
     """The data folder of `jobsense dev`, where the database's own account can reach it; in memory if there is room."""
     with tempfile.TemporaryDirectory(dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None) as folder:

@@ -16,7 +16,7 @@ SEARCHES: list[dict[str, Any]] = msgspec.json.decode(QUERIES.read_bytes())
 
 @pytest.fixture(scope="module")
 def api(dev_home: Path) -> Iterator[httpx.Client]:
-    """`jobsense dev` on the sample postings, which are embedded once in a session."""
+    """`jobsense dev` on the sample postings."""
     running = begin_dev(dev_home, search_deadline="30s")  # what is found is the question here, not how soon
     try:
         running.wait_for(DEV_READY)
