@@ -24,8 +24,8 @@ RECOVERY_S = 1.0
 """An overload has ended when so few were turned away in this time that the long line had held them."""
 _WINDOW_S = 0.25
 _WINDOW_REQUESTS = 20
-_SLOW = 2.2
-_FAST = 1.8
+_SLOW = 2.0
+_FAST = 1.7
 _SHRINK = 0.5  # of the limit, the least that one window leaves
 _FIRST = 10
 _WEIGHT = 0.05

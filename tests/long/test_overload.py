@@ -17,8 +17,11 @@ pytestmark = pytest.mark.long
 POSTINGS = 3000
 CLIENTS = (4, 8, 16)
 """Closed loops that look for the peak."""
+PEAK_S = 5.0
 IDLE_SHARE = 0.1
 TIMES = 3.0
+IDLE_S = 15.0
+"""Long enough for its p99 not to be its slowest search alone."""
 OVERLOAD_S = 20.0
 SETTLING_S = 1.0
 """The line is long enough for fifty clients who wait for their answers. An overload fills it once, at its start, and
@@ -64,7 +67,7 @@ async def find_peak(laden: Laden, say: Say) -> float:
     """The most searches a second that closed loops got answers to."""
     peak = 0.0
     for clients in CLIENTS:
-        report = await laden.closed(clients, 2.5)
+        report = await laden.closed(clients, PEAK_S)
         say(f"{clients} clients: {described(report)}")
         peak = max(peak, report.goodput())
     return peak
@@ -83,7 +86,7 @@ async def test_three_times_the_peak(laden: Laden, capfd: pytest.CaptureFixture[s
 
     async def once() -> list[str]:
         peak = await find_peak(laden, say)
-        idle = await laden.open(IDLE_SHARE * peak, 6.0)
+        idle = await laden.open(IDLE_SHARE * peak, IDLE_S)
         say(f"idle at {IDLE_SHARE * peak:.0f}/s: {described(idle)}")
         heavy = await laden.open(TIMES * peak, OVERLOAD_S)
         after = await laden.open(IDLE_SHARE * peak, RECOVERY_S + 3.0)
