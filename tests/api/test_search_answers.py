@@ -167,6 +167,16 @@ async def test_age_halves_a_score(api: Service, mode: str) -> None:
     assert all(hit["explain"]["formula"].endswith(" x 0.5 ^ (age in days / 10)") for hit in aged)
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_age_beyond_measure_is_no_fault(api: Service, mode: str) -> None:
+    """The oldest posting there can be, with the shortest half-life, is still found: last, and next to nothing."""
+    ages = {"old": "0001-01-01T00:00:00Z", "new": NOW.isoformat(), "late": "9999-12-31T00:00:00Z"}
+    await fill(api, *(job_body(title="Cook", description=None, external_id=k, posted_at=v) for k, v in ages.items()))
+    found = (await search(api, "cook", mode=mode, recency_half_life_days=0.01, min_score=0))["results"]
+    assert [hit["job"]["external_id"] for hit in found][-1] == "old"
+    assert 0 <= found[-1]["score"] < 1e-100
+
+
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [

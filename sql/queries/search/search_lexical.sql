@@ -125,10 +125,14 @@ match as materialized (
     from candidate b
     join job r on r.id = b.job_id
     left join lateral (
+        -- past 500 halvings power would fail for being next to nothing
         select power(
             0.5,
-            greatest(extract(epoch from $11 - coalesce(j.posted_at, j.created_at)), 0)
-            / 86400.0 / $17::double precision
+            least(
+                greatest(extract(epoch from $11 - coalesce(j.posted_at, j.created_at)), 0)
+                / 86400.0 / $17::double precision,
+                500
+            )
         ) as factor
         from job j
         where j.id = b.job_id and $17::double precision is not null

@@ -119,10 +119,14 @@ match as materialized (
         where j.id = b.job_id and $19::timestamptz is not null
     ) s on true
     left join lateral (
+        -- past 500 halvings power would fail for being next to nothing
         select power(
             0.5,
-            greatest(extract(epoch from $12 - coalesce(j.posted_at, j.created_at)), 0)
-            / 86400.0 / $23::double precision
+            least(
+                greatest(extract(epoch from $12 - coalesce(j.posted_at, j.created_at)), 0)
+                / 86400.0 / $23::double precision,
+                500
+            )
         ) as factor
         from job j
         where j.id = b.job_id and $23::double precision is not null
