@@ -35,7 +35,7 @@ def decode(text: str, query: object, kind: type[T]) -> T:
             raise Stale("the cursor belongs to another query; start again without it")
         _require_storable(msgspec.msgpack.decode(packed))
         return msgspec.msgpack.decode(packed, type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+    except (binascii.Error, TypeError, ValueError, msgspec.MsgspecError, RecursionError):
         raise Invalid([FieldError("invalid", "not a cursor of this service", parameter="cursor")]) from None
 
 

@@ -153,17 +153,18 @@ class QueryBatches:
 
     async def _run(self, call: _Call) -> None:
         observe("jobsense_query_call_texts", len(call.pieces))
-        outcomes: Sequence[QueryOutcome | Exception]
+        answered = False
         try:
-            outcomes = await call.texts[0].embedder.embed_queries(call.pieces)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
-            outcomes = [error] * len(call.pieces)
-        if call not in self._calls:
-            return  # given up, and deaf to it
-        rest = iter(outcomes)
-        for asked in call.texts:
-            asked.give([next(rest) for _ in asked.pieces])
-        self._end(call, answered=not isinstance(outcomes[0], Exception))
+            outcomes = await _ask(call)
+            if call not in self._calls:
+                return  # given up, and deaf to it
+            rest = iter(outcomes)
+            for asked in call.texts:
+                asked.give([next(rest) for _ in asked.pieces])
+            answered = not isinstance(outcomes[0], Exception)
+        finally:
+            if call in self._calls:  # a place that is never given back would be one fewer for ever
+                self._end(call, answered=answered)
 
     def _end(self, call: _Call, *, answered: bool) -> None:
         self._size.learn(len(call.pieces), asyncio.get_running_loop().time() - call.sent_at, answered=answered)
@@ -171,3 +172,14 @@ class QueryBatches:
         for asked in call.texts:
             self.forget(asked)
         self._send()
+
+
+async def _ask(call: _Call) -> Sequence[QueryOutcome | Exception]:
+    """One outcome for each piece of a call; whatever goes wrong belongs to those who wait."""
+    try:
+        outcomes = await call.texts[0].embedder.embed_queries(call.pieces)
+    except Exception as error:  # noqa: BLE001 - see above
+        return [error] * len(call.pieces)
+    if len(outcomes) != len(call.pieces):
+        return [RuntimeError(f"{len(call.pieces)} texts were asked for, {len(outcomes)} answered")] * len(call.pieces)
+    return outcomes

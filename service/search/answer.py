@@ -33,6 +33,7 @@ class Found(msgspec.Struct):
     model: str | None = None
     generation: int | None = None
     next_cursor: str | None = None
+    shown: int = 0
 
 
 def answer_of(request: SearchRequest, found: Found) -> SearchAnswer:
@@ -41,7 +42,7 @@ def answer_of(request: SearchRequest, found: Found) -> SearchAnswer:
     if found.whole.facets is not None:
         facets |= msgspec.json.decode(found.whole.facets, type=Facets)
     return SearchAnswer(
-        results=[_hit(request, found, rank, row) for rank, row in enumerate(found.rows, 1)],
+        results=[_hit(request, found, rank, row) for rank, row in enumerate(found.rows, found.shown + 1)],
         total=Total(found.whole.total, "at_least" if found.cut or found.whole.words_cut else "exact"),
         facets=facets,
         mode=Modes(request.mode, found.served),
@@ -66,7 +67,9 @@ def _explain(request: SearchRequest, found: Found, row: HitRow) -> Explain:
     if row.semantic_rank is not None and row.similarity is not None:
         semantic = SemanticExplain(row.semantic_rank, row.similarity)
     if row.lexical_rank is not None and row.coverage is not None:
-        lexical = LexicalExplain(row.lexical_rank, row.score if found.served == "lexical" else row.coverage)
+        lexical = LexicalExplain(
+            row.lexical_rank, row.score / row.factor if found.served == "lexical" else row.coverage
+        )
     if found.scan is not None:
         scan = ScanExplain(
             found.scan.kind,
@@ -76,16 +79,18 @@ def _explain(request: SearchRequest, found: Found, row: HitRow) -> Explain:
             found.whole.looked_at,
             named(request.filters),
         )
-    return Explain(semantic, lexical, row.score, formula(found, request.recency_half_life_days), scan)
+    return Explain(semantic, lexical, row.score, formula(found, row, request.recency_half_life_days), scan)
 
 
-def formula(found: Found, half_life_days: float | None) -> str:
-    """How a score is made, with the constants of this search."""
+def formula(found: Found, row: HitRow, half_life_days: float | None) -> str:
+    """How a score is made, with the constants of this search; a posting without vectors has a stand-in similarity."""
     weight = found.whole.weight
+    stands_in = row.passage_no is None and row.similarity is not None
+    similarity = f"{row.similarity:.4f}" if stands_in else "similarity"
     made = {
         "semantic": "similarity",
         "lexical": "sum(idf x ts_rank(word)) / sum(idf)",
-        "hybrid": f"(similarity + {weight:.4f} x coverage) / {1 + weight:.4f}",
+        "hybrid": f"({similarity} + {weight:.4f} x coverage) / {1 + weight:.4f}",
     }[found.served]
     return made if half_life_days is None else f"{made} x 0.5 ^ (age in days / {half_life_days:g})"
 

@@ -51,14 +51,20 @@ class Asked(msgspec.Struct, frozen=True):
             "jobs": None if position is None else position.jobs,
         }
 
-    def cursor_at(self, served: Mode, generation: int | None, whole: HitRow, **where: Any) -> str:
-        """The cursor at the end of a page."""
+    @property
+    def shown(self) -> int:
+        """How many hits the pages before held."""
+        return 0 if self.position is None else self.position.shown
+
+    def cursor_at(self, served: Mode, generation: int | None, whole: HitRow, *, shown: int, **where: Any) -> str:
+        """The cursor at the end of a page that shows so many hits."""
         position = Position(
             since=microseconds(self.since),
             served=served,
             generation=generation,
             ndocs=whole.ndocs,
             jobs=whole.jobs,
+            shown=self.shown + shown,
             **where,
         )
         return cursor.encode(_bound(self.tenant_id, self.request, self.bands), position)

@@ -11,7 +11,7 @@ from service.http.decoding import JSON, StrictRequest, takes
 from service.http.problem import problems
 from service.search.batch import BatchSearcher
 from service.search.batch_model import SearchBatch, SearchBatchAnswer, SearchFailure
-from service.search.domain import Searcher
+from service.search.domain import CONTINUED, Searcher
 from service.search.match import Matcher
 from service.search.match_model import MatchAnswer, MatchRequest
 from service.search.model import SearchAnswer, SearchQuery, SearchRequest
@@ -117,5 +117,6 @@ async def _search(searcher: Searcher, request: StrictRequest, asked: SearchReque
     """Search, and leave in the record what its metrics need: the mode, also of a search that fails, and the reason."""
     annotate(jobsense_search_mode=asked.mode)
     found = await searcher.search(caller_of(request).tenant_id, asked)
-    annotate(jobsense_search_degraded_reason=found.degraded.reason if found.degraded else None)
+    if found.degraded is not None:
+        annotate(jobsense_search_degraded_reason=found.degraded.reason if asked.cursor is None else CONTINUED)
     return found

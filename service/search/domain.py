@@ -24,6 +24,8 @@ BUDGET = 100
 """Passages, and postings by words, that a search looks at when the page asks for no more."""
 PASSING = frozenset({"overloaded", "text_refused"})
 """Reasons of this search alone, which say nothing of the embedder."""
+CONTINUED = "continued"
+"""The reason, for logs and metrics, of later pages; the one that callers are told comes from the cursor."""
 
 
 class GenerationLike(Protocol):
@@ -121,7 +123,7 @@ class Searcher:
             return None, None
         if position is not None and position.served == "lexical" and (before := position.degraded) is not None:
             if request.on_degraded == "fail":
-                raise EmbedderUnavailable("the pages before were found by words alone", reason=before.reason)
+                raise EmbedderUnavailable("the pages before were found by words alone", reason=CONTINUED)
             return None, before
         try:
             embedded = await embed_query(request.text)
@@ -158,7 +160,8 @@ class Searcher:
                 break
             look = outside
         annotate(jobsense_search_index=look.scan.kind, jobsense_search_ef_search=look.scan.ef)
-        cut = look.edge(whole) > floor or look.gave_up(whole)
+        # What an index finds is nearly all that there is, and nearly is not exact.
+        cut = look.edge(whole) > floor or look.scan.kind == "index"
         found = Found(
             served="hybrid" if request.mode == "hybrid" else "semantic",
             rows=rows,
@@ -167,13 +170,16 @@ class Searcher:
             scan=look.scan,
             model=generation.model,
             generation=generation.id,
+            shown=asked.shown,
         )
         if len(ring) > wanted:
             where = {"inner": look.inner, "outer": look.edge(whole), "score": rows[-1].score, "id": rows[-1].id}
-            found.next_cursor = asked.cursor_at(found.served, generation.id, whole, budget=look.scan.budget, **where)
+            found.next_cursor = asked.cursor_at(
+                found.served, generation.id, whole, shown=len(rows), budget=look.scan.budget, **where
+            )
         elif outside is not None:
             found.next_cursor = asked.cursor_at(
-                found.served, generation.id, whole, budget=outside.scan.budget, inner=outside.inner
+                found.served, generation.id, whole, shown=len(rows), budget=outside.scan.budget, inner=outside.inner
             )
         return found
 
@@ -201,8 +207,10 @@ class Searcher:
         """Look wider until there are as many rows as wanted and one more, or the ring has been seen whole."""
         while True:
             rows = await self._rows(asked, embedded, look, wanted + 1)
-            enough = rows[-1].place is not None and len(rows) >= wanted
-            must_go_on = look.fixed and look.is_cut(rows[0])
+            cut = look.is_cut(rows[0])
+            # A page that ends where a cut look ends would lose the others that are exactly as near.
+            enough = rows[-1].place is not None and len(rows) >= wanted + cut
+            must_go_on = look.fixed and cut
             wider = None if enough and not must_go_on else look.wider(rows[0])
             if wider is None:
                 return rows, look
@@ -246,10 +254,10 @@ class Searcher:
             **asked.parameters(),
         )
         hits = [row for row in rows if row.place is not None]
-        found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False)
+        found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False, shown=asked.shown)
         if len(hits) > request.top_k:
             where: dict[str, Any] = {"score": found.rows[-1].score, "id": found.rows[-1].id}
             if degraded is not None:
                 where |= {"reason": degraded.reason, "degraded_since": microseconds(degraded.since)}
-            found.next_cursor = asked.cursor_at("lexical", None, rows[0], **where)
+            found.next_cursor = asked.cursor_at("lexical", None, rows[0], shown=len(found.rows), **where)
         return found

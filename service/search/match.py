@@ -146,9 +146,8 @@ class Matcher:
         while scan is not None:
             rows = await self._rows(tenant_id, request, weighed, passing, scan=scan, floor=floor, now=now)
             whole = rows[0]
-            gave_up = scan.kind == "index" and whole.least_looked_at < scan.budget
             reaches = whole.is_cut or (whole.edge is not None and whole.edge >= floor)
-            matched = Matched(rows=rows, weighed=weighed, scan=scan, cut=reaches or gave_up)
+            matched = Matched(rows=rows, weighed=weighed, scan=scan, cut=reaches or scan.kind == "index")
             if (rows[-1].place or 0) >= request.top_k:
                 break
             scan = wider(scan, is_cut=reaches, least_looked_at=whole.least_looked_at, most=MOST_BUDGET)

@@ -197,6 +197,7 @@ class HitRow(JobRow):
 
     place: int | None
     score: float
+    factor: float
     similarity: float | None
     coverage: float | None
     semantic_rank: int | None

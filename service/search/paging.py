@@ -37,7 +37,8 @@ def microseconds(moment: datetime) -> int:
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """The end of a page: `since` is when the first one was asked, in microseconds since 1970.
 
-    `outer` is unknown where a ring has not been begun; `score` and `id` are those of the last hit in the ring.
+    `outer` is unknown where a ring has not been begun; `score` and `id` are those of the last hit in the ring; `shown`
+    is how many hits came before. Callers can write one: whatever they write costs no more than a search.
     """
 
     since: Microseconds
@@ -50,8 +51,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     id: int | None = None
     ndocs: list[Int32] | None = None
     jobs: Int32 | None = None
-    reason: Annotated[str, Meta(max_length=50)] | None = None
+    reason: Annotated[str, Meta(pattern="^[a-z_]{1,50}$")] | None = None
     degraded_since: Microseconds | None = None
+    shown: Int32 = 0
 
     @property
     def moment(self) -> datetime:

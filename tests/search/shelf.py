@@ -53,11 +53,12 @@ class Shelf:
         stored = await self.jobs.store(TENANT, [new_job(number, **posting(number)) for number in numbers])
         return [one.job_id for one in stored]
 
-    async def embed(self) -> None:
+    async def embed(self, *, count: bool = True) -> None:
         """Embed whatever waits, and count the words anew."""
         while (await self.worker.step()).claimed:
             pass
-        await self.worker.keep_term_stat()
+        if count:
+            await self.worker.keep_term_stat()
 
     async def pages(self, request: SearchRequest) -> list[SearchAnswer]:
         """All pages of a search."""

@@ -104,3 +104,50 @@ async def test_a_moment_of_overload_leaves_the_cursor_good(shelf: Shelf) -> None
     with pytest.raises(EmbedderUnavailable):
         await Searcher(shelf.jobs._db, crowded, lambda: None).search(TENANT, request)
     assert len((await shelf.searcher.search(TENANT, request)).results) == 5
+
+
+async def test_a_cursor_that_a_caller_has_written_is_no_fault_of_ours(shelf: Shelf) -> None:
+    """Whatever stands in one, it is answered like a search, or refused: extreme counts, edges, sizes, other reasons."""
+    request = SearchRequest(text="nurse ward kitchen", top_k=5)
+    bound = _bound(TENANT, request, NO_FILTER)
+    fields = {name: getattr(own(await made_cursor(shelf, request), bound), name) for name in Position.__struct_fields__}
+    extremes: tuple[dict[str, Any], ...] = (
+        {"jobs": 2**31 - 1},
+        {"jobs": 0},
+        {"ndocs": []},
+        {"ndocs": [2**31 - 1] * 3},
+        {"ndocs": [0] * 400},
+        {"inner": -1e308},
+        {"outer": 1e308, "inner": 1e308},
+        {"score": -1e308},
+        {"shown": 2**31 - 1},
+        {"budget": 1},
+        {"budget": 16_000},
+    )
+    for wrong in extremes:
+        request.cursor = cursor.encode(bound, Position(**fields | wrong))
+        assert (await shelf.searcher.search(TENANT, request)).took_ms > 0
+    for refused in ({"reason": "no such thing"}, {"budget": 10**9}, {"jobs": -1}, {"served": "both"}):
+        request.cursor = cursor.encode(bound, Position(**fields | refused))
+        with pytest.raises(Invalid):
+            await shelf.searcher.search(TENANT, request)
+
+
+async def made_cursor(shelf: Shelf, request: SearchRequest) -> str:
+    """The cursor of the first page of a search."""
+    answer = await shelf.searcher.search(TENANT, request)
+    assert answer.next_cursor is not None
+    return answer.next_cursor
+
+
+def own(text: str, bound: object) -> Position:
+    """What stands in a cursor."""
+    return cursor.decode(text, bound, Position)
+
+
+async def test_ranks_go_on_from_page_to_page(shelf: Shelf) -> None:
+    """The first hit of a page follows the last of the page before; an explained score is that of all pages alike."""
+    for mode in ("hybrid", "semantic", "lexical"):
+        pages = await shelf.pages(SearchRequest(text="nurse ward", top_k=7, mode=mode))
+        ranks = [hit.rank for page in pages for hit in page.results]
+        assert ranks == list(range(1, len(ranks) + 1))

@@ -218,7 +218,8 @@ async def test_the_index_serves_without_filters(db: Database, jobs: Jobs, worker
     with task_record("ingest") as record:
         nothing = await searcher.search(TENANT, SearchRequest(text="zebra", mode="semantic", min_score=0.95))
     assert record.attributes["jobsense.search.index"] == "index", "no match must not cost a look at every row"
-    assert (nothing.results, nothing.total.value, nothing.total.relation) == ([], 0, "exact")
+    # An index finds nearly all that there is, and nearly is not exact.
+    assert (nothing.results, nothing.total.value, nothing.total.relation) == ([], 0, "at_least")
 
 
 async def test_dates_and_expiry_filter(jobs: Jobs, worker: Worker, searcher: Searcher) -> None:

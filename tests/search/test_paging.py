@@ -97,7 +97,7 @@ async def test_fifty_page_on_while_others_write(shelf: Shelf) -> None:
 
     async def embed() -> None:
         while not over.is_set():
-            await shelf.embed()
+            await shelf.embed(count=False)  # which words are rare stays as it was when the expectation was made
 
     writing = [asyncio.create_task(write()), asyncio.create_task(embed())]
     try:

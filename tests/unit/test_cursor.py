@@ -101,6 +101,7 @@ def test_rubbish(text: str) -> None:
         (msgspec.msgpack.encode(1.5), int),
         (msgspec.msgpack.encode((1,)), tuple[int, int]),
         (b"\xa2\xff\xfe", str),
+        (b"\x81\x80\x00", object),
         (b"\x91" * 1_200 + b"\x01", object),
         (b"\xdd\xff\xff\xff\xff", object),
         (b"", int),

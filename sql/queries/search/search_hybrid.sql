@@ -105,26 +105,27 @@ edge as materialized (
 term as materialized (
     -- the words of the query without stop words; a word that no statistics know counts as rare
     select
-        q.lexeme, q.no, quote_literal(q.lexeme)::tsquery as word, c.ndoc, n.jobs,
+        q.lexeme, q.no, quote_literal(q.lexeme)::tsquery as word, c.ndoc, c.counted, n.jobs,
         ln(1 + (greatest(n.jobs - c.ndoc, 0) + 0.5) / (c.ndoc + 0.5)) as idf
     from unnest(to_tsvector('english', $26)) with ordinality q (lexeme, positions, weights, no)
     -- the limit tells the planner that it is one row, which a table this small has no statistics to say
     cross join (select coalesce($31::integer, jobs) as jobs from term_stat_state limit 1) n
     left join term_stat s on s.lexeme = q.lexeme
-    cross join lateral (select coalesce(($30::integer[])[q.no], s.ndoc, 0) as ndoc) c
+    cross join lateral (select coalesce(($30::integer[])[q.no], s.ndoc, 0) as ndoc, coalesce(s.ndoc, 0) as counted) c
 ),
 
 emphasis as materialized (
     -- the more rare words a query has, the more its words say beside its meaning: the idf of the rarest word there can be
     -- is ln(1 + jobs), so that the root is of about the number of such words
-    select $27::double precision * sqrt(coalesce(sum(idf), 0) / ln(1 + greatest(max(jobs), 1))) as weight
+    select $27::double precision * sqrt(coalesce(sum(idf), 0) / ln(1.0 + greatest(max(jobs), 1))) as weight
     from term
 ),
 
 rare as materialized (
     -- the rarest words, as many as are in 5 x word_budget postings together: the work is bounded whatever is asked
     select word, idf
-    from (select *, sum(ndoc) over (order by ndoc, lexeme) as so_far from term) x
+    -- what a cursor says of a word is believed within reason, since callers can write one
+    from (select *, sum(greatest(ndoc, counted / 2)) over (order by ndoc, lexeme) as so_far from term) x
     where so_far <= 5 * $28::integer
 ),
 
@@ -178,10 +179,13 @@ scored as materialized (
     -- on later pages: what was stored or changed since the first is left out, since it may have been shown already
     left join lateral (
         select
-            j.created_at > $19::timestamptz or (j.updated_at > $19::timestamptz and (
-                coalesce(e.embedded_at > $19::timestamptz, false)
+            j.created_at > $19::timestamptz
+            or (j.updated_at > $19::timestamptz and (
+                $23::double precision is not null
                 or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $19::timestamptz)
-            )) as changed,
+            ))
+            -- of a text that was changed before, the old vectors counted until then
+            or (coalesce(e.embedded_at > $19::timestamptz, false) and j.version > 1) as changed,
             coalesce(e.embedded_at > $19::timestamptz, false) as later
         from job j
         left join embedded e on e.job_id = j.id and e.generation = $2
@@ -195,6 +199,7 @@ scored as materialized (
 match as materialized (
     select
         b.*,
+        coalesce(fresh.factor, 1) as factor,
         (least(1, greatest(b.similarity, 0)) + w.weight * b.coverage) / (1 + w.weight)
         * coalesce(fresh.factor, 1) as score
     from scored b
@@ -278,6 +283,7 @@ select
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
     h.place,
     h.score::double precision as score,
+    h.factor::double precision as factor,
     h.similarity::double precision as similarity,
     h.coverage::double precision as coverage,
     r.semantic_rank, r.lexical_rank,

@@ -27,19 +27,20 @@
 with term as materialized (
     -- the words of the query without stop words; a word that no statistics know counts as rare
     select
-        q.lexeme, q.no, quote_literal(q.lexeme)::tsquery as word, c.ndoc, n.jobs,
+        q.lexeme, q.no, quote_literal(q.lexeme)::tsquery as word, c.ndoc, c.counted, n.jobs,
         ln(1 + (greatest(n.jobs - c.ndoc, 0) + 0.5) / (c.ndoc + 0.5)) as idf
     from unnest(to_tsvector('english', $1)) with ordinality q (lexeme, positions, weights, no)
     -- the limit tells the planner that it is one row, which a table this small has no statistics to say
     cross join (select coalesce($21::integer, jobs) as jobs from term_stat_state limit 1) n
     left join term_stat s on s.lexeme = q.lexeme
-    cross join lateral (select coalesce(($20::integer[])[q.no], s.ndoc, 0) as ndoc) c
+    cross join lateral (select coalesce(($20::integer[])[q.no], s.ndoc, 0) as ndoc, coalesce(s.ndoc, 0) as counted) c
 ),
 
 rare as materialized (
     -- the rarest words, as many as are in 25 x word_budget postings together: the work is bounded whatever is asked
     select lexeme, word, idf
-    from (select *, sum(ndoc) over (order by ndoc, lexeme) as so_far from term) x
+    -- what a cursor says of a word is believed within reason, since callers can write one
+    from (select *, sum(greatest(ndoc, counted / 2)) over (order by ndoc, lexeme) as so_far from term) x
     where so_far <= 25 * $12::integer
 ),
 
@@ -105,10 +106,13 @@ candidate as materialized (
     -- on later pages: what was stored or changed since the first is left out, since it may have been shown already
     left join lateral (
         select
-            j.created_at > $14::timestamptz or (j.updated_at > $14::timestamptz and (
-                coalesce(e.embedded_at > $14::timestamptz, false)
+            j.created_at > $14::timestamptz
+            or (j.updated_at > $14::timestamptz and (
+                $17::double precision is not null
                 or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $14::timestamptz)
-            )) as changed,
+            ))
+            -- of a text that was changed before, the old vectors counted until then
+            or (coalesce(e.embedded_at > $14::timestamptz, false) and j.version > 1) as changed,
             coalesce(e.embedded_at > $14::timestamptz, false) as later
         from job j
         left join embedded e on e.job_id = j.id and e.generation = (select generation from live_generation)
@@ -120,6 +124,7 @@ candidate as materialized (
 match as materialized (
     select
         b.*,
+        coalesce(fresh.factor, 1) as factor,
         (select sum(t.idf * ts_rank('{.8, .8, .8, 1}', r.words, t.word, 1)) / sum(t.idf) from term t)
         * coalesce(fresh.factor, 1) as score
     from candidate b
@@ -196,6 +201,7 @@ select
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
     h.place,
     h.score::double precision as score,
+    h.factor::double precision as factor,
     null::double precision as similarity,
     h.coverage::double precision as coverage,
     null::bigint as semantic_rank, r.lexical_rank,

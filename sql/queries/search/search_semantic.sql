@@ -104,15 +104,19 @@ best as materialized (
 match as materialized (
     select
         b.*,
+        coalesce(fresh.factor, 1) as factor,
         least(1, greatest(b.similarity, 0)) * coalesce(fresh.factor, 1) as score
     from best b
     -- on later pages: what was stored or changed since the first is left out, since it may have been shown already
     left join lateral (
         select
-            j.created_at > $19::timestamptz or (j.updated_at > $19::timestamptz and (
-                coalesce(e.embedded_at > $19::timestamptz, false)
+            j.created_at > $19::timestamptz
+            or (j.updated_at > $19::timestamptz and (
+                $23::double precision is not null
                 or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $19::timestamptz)
-            )) as changed,
+            ))
+            -- of a text that was changed before, the old vectors counted until then
+            or (coalesce(e.embedded_at > $19::timestamptz, false) and j.version > 1) as changed,
             coalesce(e.embedded_at > $19::timestamptz, false) as later
         from job j
         left join embedded e on e.job_id = j.id and e.generation = $2
@@ -197,6 +201,7 @@ select
     t.reason as embedding_reason, e.generation as embedding_generation, e.coverage as embedding_coverage,
     h.place,
     h.score::double precision as score,
+    h.factor::double precision as factor,
     h.similarity::double precision as similarity,
     null::double precision as coverage,
     r.semantic_rank, null::bigint as lexical_rank,
