@@ -214,9 +214,10 @@ async def test_every_fault_has_its_label(
         answer = await bounded(served, mode="semantic")
         assert answer["degraded"] == first["degraded"]
         assert answer["mode"] == {"asked": "semantic", "served": "lexical"}
-    assert sample(served, "jobsense_breaker_state", dependency="embedder") == 2
+    assert sample(served, "jobsense_breaker_state", dependency="embedder") in {1, 2}
     detail = (await served.client.get("/health")).json()["parts"]["embedder"]["detail"]
-    assert (detail["breaker"], detail["reason"]) == ("open", reason)
+    assert detail["breaker"] in {"open", "half_open"}, "half open while a probe is out"
+    assert detail["reason"] == reason
     assert (await served.client.get("/health/ready")).status_code == 200
 
 

@@ -57,7 +57,8 @@ def texts_of(folder: Path) -> list[str]:
 async def searching(dsn: str, texts: list[str]) -> AsyncIterator[Corpus]:
     """The service's own way to search a database, with the local model."""
     db = await Database.open(dsn)
-    live = LiveEmbedder(db, lambda _generation: [LocalEmbedder(document_threads=2)])
+    # What is found and what the statements cost is measured, not how soon a query is embedded.
+    live = LiveEmbedder(db, lambda _generation: [LocalEmbedder(document_threads=2)], deadline_s=60.0)
     await live.connect()
     try:
         yield Corpus(db, Searcher(db, live.embed_query, lambda: None), live, texts)
