@@ -12,6 +12,7 @@ import platformdirs
 
 from service import setting_parsers as parsers
 from service.errors import SettingError
+from service.setting_files import read_dotenv, read_secret
 
 Environment = Literal["development", "staging", "production"]
 EmbedderChoice = Literal["auto", "ollama", "local"]
@@ -107,7 +108,7 @@ def read(
     """
     given: dict[str, str] = {}
     if environ is None and dotenv is not None and dotenv.is_file():
-        given = _own_variables(_read_dotenv(dotenv), where=f" in {dotenv}")
+        given = _own_variables(read_dotenv(dotenv), where=f" in {dotenv}")
     given |= _own_variables(os.environ if environ is None else environ)
     values = {name: _parse(name, text) for name, text in given.items() if text.strip()}
     on_terminal = sys.stderr.isatty() if on_terminal is None else on_terminal
@@ -124,32 +125,6 @@ def _parse(name: str, text: str) -> Any:
         value = repr(parsers.without_credentials(text) if name in _URLS else text)
         value = "(hidden)" if name in SECRETS else value
         raise SettingError(f"{variable(name)}={value} is not valid; allowed: {error.allowed}") from None
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} cannot be read ({_reason(error)})") from None
-    found = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise SettingError(f"{path}, line {number}: expected NAME=value")
-        found[name.strip()] = _unquote(value.strip())
-    return found
-
-
-def _unquote(value: str) -> str:
-    """What stands between quotes, else the text up to a comment."""
-    if value[:1] in {"'", '"'}:
-        closing = value.find(value[0], 1)
-        if closing > 0 and value[closing + 1 :].strip()[:1] in {"", "#"}:
-            return value[1:closing]
-    return value.partition(" #")[0].rstrip()
 
 
 def _own_variables(given: Mapping[str, str], where: str = "") -> dict[str, str]:
@@ -173,27 +148,13 @@ def _own_variables(given: Mapping[str, str], where: str = "") -> dict[str, str]:
             continue
         if raw.get(field, "").strip():
             raise SettingError(f"{variable(field)} and {variable(field)}_FILE are both set{where}; set one of them")
-        raw[field] = _read_secret(f"{variable(field)}_FILE", path.strip())
+        raw[field] = read_secret(f"{variable(field)}_FILE", path.strip())
     return raw
 
 
 def _nearest(field: str) -> str:
     near = get_close_matches(field, _PARSERS, n=1)
     return f" (did you mean {variable(near[0])}?)" if near else ""
-
-
-def _read_secret(name: str, path: str) -> str:
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{name}={path}: the file cannot be read ({_reason(error)})") from None
-    if not text:
-        raise SettingError(f"{name}={path}: the file is empty")
-    return text
-
-
-def _reason(error: Exception) -> str:
-    return str(error.strerror if isinstance(error, OSError) else "it is not UTF-8 text")
 
 
 def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import msgspec
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
-from service.app import App, build_version, create_app, prepare_schema
+from service.app import App, build_version, create_app
 from service.config import Settings
 from service.errors import DatabaseUnavailable, OperatorError, TryLater
 from service.health.domain import Health
 from service.http.problem import send_problem
+from service.parts import prepare_schema
 from service.stopping import Stop, current_stop
 from service.supervisor import CHILD_STOP_S, COULD_NOT_START, base_url, listening, supervise, when_orphaned
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry

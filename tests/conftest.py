@@ -22,13 +22,15 @@ from litestar import Litestar
 from prometheus_client import CollectorRegistry
 
 import service.app
-from service.app import Parts, create_app
+import service.parts
+from service.app import create_app
 from service.config import Settings
 from service.db import Database
 from service.embedded.server import EmbeddedPostgres
 from service.embedding.domain import LiveEmbedder
 from service.embedding.worker import Worker
 from service.migrate import migrate_up
+from service.parts import Parts
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.fakes import WordEmbedder
@@ -210,7 +212,7 @@ async def running(
     settings: Settings, dsn: str, telemetry: Telemetry, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
     """The whole application on a database, with an embedder that needs no model, called without a socket."""
-    monkeypatch.setattr(service.app, "candidates", lambda *_, **__: lambda _generation: [embedder])
+    monkeypatch.setattr(service.parts, "candidates", lambda *_, **__: lambda _generation: [embedder])
     made: list[Parts] = []
     wire = service.app.wire
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from service.app import Parts
 from service.embedding import queries
 from service.errors import EmbedderUnavailable
+from service.parts import Parts
 from service.shell.progress import Progress
 
 

@@ -11,7 +11,6 @@ import msgspec
 from rich.table import Table
 
 from service.access.queries import ensure_tenant
-from service.app import Parts
 from service.config import read
 from service.evaluation import queries
 from service.evaluation.domain import compare_modes, compare_reports, evaluate, remove_left_over, scratch_tenant
@@ -29,6 +28,7 @@ from service.evaluation.model import (
 from service.evaluation.reading import read_report, read_sets
 from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare
+from service.parts import Parts
 from service.search.model import Mode, SearchRequest
 from service.shell.embedding import embed_all
 from service.shell.progress import Progress

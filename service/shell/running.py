@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from service.app import Parts, prepare_schema
 from service.config import Settings
 from service.db import Database
+from service.parts import Parts, prepare_schema
 from service.serve import database, telemetry_of
 from service.stopping import Stop, current_stop
 from service.telemetry.lifecycle import STOP_S, Telemetry

@@ -12,7 +12,6 @@ import click
 from service.access.domain import Access, create_key
 from service.access.model import SCOPES
 from service.access.queries import ensure_tenant
-from service.app import Parts, prepare_schema
 from service.config import read
 from service.embedding.worker import application_name
 from service.errors import Unauthenticated
@@ -20,6 +19,7 @@ from service.health.domain import Health
 from service.ingest.domain import read_sample
 from service.jobs.model import Filters
 from service.jobs.prepare import prepare
+from service.parts import Parts, prepare_schema
 from service.sample.generate import POSTINGS
 from service.serve import LEAVE_S, TRACES_S, database, loop_factory, serve, serve_on, telemetry_of
 from service.shell.embedding import embed_all

@@ -20,7 +20,7 @@ import msgspec
 import pytest
 import structlog
 
-import service.app
+import service.parts
 from service.__main__ import main
 from tests.conftest import _SHARED_MEMORY
 from tests.fakes import WordEmbedder
@@ -181,7 +181,7 @@ Call = Callable[..., Result]
 def words(monkeypatch: pytest.MonkeyPatch) -> WordEmbedder:
     """The embedder of commands that run within the test."""
     made = WordEmbedder()
-    monkeypatch.setattr(service.app, "candidates", lambda *_, **__: lambda _generation: [made])
+    monkeypatch.setattr(service.parts, "candidates", lambda *_, **__: lambda _generation: [made])
     return made
 
 

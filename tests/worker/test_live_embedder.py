@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from service.app import candidates
 from service.config import Settings
 from service.db import Database
 from service.embedder import Embedder
@@ -20,6 +19,7 @@ from service.embedding.model import Generation
 from service.embedding.worker import Worker
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.loop import Loop
+from service.parts import candidates
 from tests.fakes import WordEmbedder
 from tests.worker.scene import Scene, reason
 
