@@ -41,6 +41,15 @@ EVENTS = (
     Event("embedded.programs_copied", "info", "its programs were copied to where that account can run them"),
     Event("migration.applied", "info", "a migration changed the schema"),
     Event("migration.undone", "info", "a migration was taken back"),
+    Event(
+        "access.sign_in_failed", "warning", "somebody did not get in; `user_id` is of whom they named, if anybody"
+    ),
+    Event("access.refresh_reused", "warning", "a refresh token was used a second time: its sign-in was ended"),
+    Event("access.key_created", "info", "an API key was made"),
+    Event("access.key_rotated", "info", "an API key got a successor, and ends after the overlap"),
+    Event("access.key_revoked", "info", "an API key was ended"),
+    Event("access.user_created", "info", "a person was let in"),
+    Event("access.user_disabled", "info", "a person was kept out from now on"),
     Event("rates.fetched", "info", "exchange rates of the feed were stored"),
     Event("rates.refused", "warning", "the feed told rates that cannot be true; the others were stored"),
     Event("rates.failed", "warning", "the feed gave nothing of use; old rates stay, it is read again after a pause"),
