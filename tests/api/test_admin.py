@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,11 +26,11 @@ PROFILE = "/api/v1/profile"
 
 
 @pytest.fixture
-async def admin(api: Service) -> AsyncIterator[Service]:
+async def admin(api: Service) -> Service:
     """The application in open mode, its client with an admin key of the tenant `acme`."""
     key = await create_key(api.parts.db, tenant="acme", name="root", scopes=SCOPES)
     api.client.headers["X-API-Key"] = key
-    yield api
+    return api
 
 
 async def made(api: Service, **fields: Any) -> dict[str, Any]:
