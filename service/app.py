@@ -38,6 +38,18 @@ from service.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 API = "/api/v1"
+CONTROLLERS = (
+    JobController,
+    StatsController,
+    SearchController,
+    NearbyController,
+    RatesController,
+    SignInController,
+    ProfileController,
+    KeyController,
+    AdminController,
+)
+"""What is served under API."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
 PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "health")
@@ -116,17 +128,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     api = Router(
         API,
-        route_handlers=[
-            JobController,
-            StatsController,
-            SearchController,
-            NearbyController,
-            RatesController,
-            SignInController,
-            ProfileController,
-            KeyController,
-            AdminController,
-        ],
+        route_handlers=CONTROLLERS,
         guards=[authenticate],
         before_request=check_parameters,
     )

@@ -51,9 +51,7 @@ def keys() -> None:
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeat for several; default: all but admin."
 )
-@click.option(
-    "--expires", callback=parsed(parsers.duration_s), help="It ends after 90d, 12h or so; default: never."
-)
+@click.option("--expires", callback=parsed(parsers.duration_s), help="It ends after 90d, 12h or so; default: never.")
 @click.option("--rate", callback=parsed(parsers.rate), help="Its own rate limit, such as 100/minute.")
 def create(name: str, tenant: str, scopes: tuple[str, ...], expires: int | None, rate: str | None) -> None:
     """Make a key and print it, this once."""

@@ -41,9 +41,7 @@ EVENTS = (
     Event("embedded.programs_copied", "info", "its programs were copied to where that account can run them"),
     Event("migration.applied", "info", "a migration changed the schema"),
     Event("migration.undone", "info", "a migration was taken back"),
-    Event(
-        "access.sign_in_failed", "warning", "somebody did not get in; `user_id` is of whom they named, if anybody"
-    ),
+    Event("access.sign_in_failed", "warning", "somebody did not get in; `user_id` is of whom they named, if anybody"),
     Event("access.refresh_reused", "warning", "a refresh token was used a second time: its sign-in was ended"),
     Event("access.key_created", "info", "an API key was made"),
     Event("access.key_rotated", "info", "an API key got a successor, and ends after the overlap"),

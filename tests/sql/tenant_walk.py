@@ -1,9 +1,9 @@
 """Reads a statement as far as needed to prove that every row it touches is of the tenant that its parameter names.
 
-A relation is `bound` where its scope says `alias.tenant_id = $n`, n the parameter tenant_id, or where it is joined by a
-key to one that is. It is `open` where it holds rows of tenants and is not bound (yet: an outer scope may still bind it),
-and `free` where it holds none. Only conditions that must hold count: nothing within parentheses or behind an `or`, and
-for the left side of a left join nothing in its `on`.
+A relation is `bound` where its scope says `alias.tenant_id = $n`, n the parameter tenant_id, or where it is joined
+by a key to one that is. It is `open` where it holds rows of tenants and is not bound (yet: an outer scope may still
+bind it), and `free` where it holds none. Only conditions that must hold count: nothing within parentheses or behind an
+`or`, and for the left side of a left join nothing in its `on`.
 """
 
 import re
