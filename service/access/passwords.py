@@ -53,9 +53,10 @@ class Passwords:
         # Made before it is known whether it is needed, or the first unknown name would take twice as long.
         self._nobodys = self._nobodys or self._hasher.hash(secrets.token_urlsafe())
         try:
-            return self._hasher.verify(kept or self._nobodys, password) and kept is not None
+            self._hasher.verify(kept or self._nobodys, password)
         except (VerificationError, InvalidHashError):
             return False
+        return kept is not None
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= AT_ONCE + MOST_WAITING:

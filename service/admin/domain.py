@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
+
 from service.admin import queries
-from service.admin.model import AdminStats, Backlog, DeadTasks, Pool
+from service.admin.model import AdminStats, Backlog, DeadTask, DeadTasks, Pool
 from service.db import Database
 
 SHOWN = 20
@@ -24,9 +26,10 @@ class Administration:
         """The state now; of dead tasks those of one tenant."""
         backlog = await self._backlog()
         dead = await queries.list_dead_tasks(self._db, tenant_id=tenant_id, most=SHOWN)
+        latest = [DeadTask(*msgspec.structs.astuple(row)[:-1]) for row in dead]
         return AdminStats(
             pool=Pool(*self._db.sizes()),
             backlog=backlog,
-            dead_tasks=DeadTasks(dead[0].total if dead else 0, dead),
+            dead_tasks=DeadTasks(dead[0].total if dead else 0, latest),
             caches={name: size() for name, size in self._caches.items()},
         )

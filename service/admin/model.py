@@ -32,7 +32,12 @@ class DeadTask(msgspec.Struct, frozen=True):
     title: str
     reason: str
     failed_at: datetime
-    total: Annotated[int, Meta(description="How many there are in all")]
+
+
+class DeadRow(DeadTask, frozen=True):
+    """The same with how many there are in all."""
+
+    total: int
 
 
 class DeadTasks(msgspec.Struct, frozen=True):

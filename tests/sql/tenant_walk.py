@@ -128,7 +128,9 @@ class _Walk:
         where = re.search(
             r"\bwhere\b(.*?)(?=\b(?:group\s+by|order\s+by|limit|returning|for\s|window)|$)", text, re.DOTALL
         )
-        must = [(None, "" if where is None or re.search(r"\bor\b", where[1]) else where[1])]
+        must: list[tuple[str | None, str]] = [
+            (None, "" if where is None or re.search(r"\bor\b", where[1]) else where[1])
+        ]
         must += [
             (source.alias if source.kind.startswith("left") else None, source.condition)
             for source in sources
