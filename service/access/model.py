@@ -15,6 +15,9 @@ OPEN_SCOPES: frozenset[str] = frozenset({"jobs:read", "jobs:write", "search"})
 PUBLIC_TENANT = 1
 """The tenant `public`, made by the first migration."""
 
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time with an offset, which the document calls `date-time`."""
+
 Role = Literal["reader", "writer", "admin"]
 ROLES: dict[str, frozenset[str]] = {
     "reader": frozenset({"jobs:read", "search"}),
@@ -67,10 +70,10 @@ class KeyListing(msgspec.Struct):
     name: str
     scopes: list[str]
     rate: Annotated[str | None, Meta(description="Its own rate limit; null: the usual ones")]
-    created_at: datetime
-    expires_at: Annotated[datetime | None, Meta(description="When it ends by itself; null: never")]
-    last_used_at: Annotated[datetime | None, Meta(description="To about a minute")]
-    revoked_at: datetime | None
+    created_at: Moment
+    expires_at: Annotated[Moment | None, Meta(description="When it ends by itself; null: never")]
+    last_used_at: Annotated[Moment | None, Meta(description="To about a minute")]
+    revoked_at: Moment | None
     replaced_by: Annotated[str | None, Meta(description="The key that it was rotated into")]
 
 
@@ -151,7 +154,7 @@ class PasswordForm(msgspec.Struct, frozen=True):
     """The password form of OAuth 2.0 (RFC 6749 section 4.3); fields that it does not know are passed over."""
 
     username: Annotated[str, Meta(min_length=1, max_length=100)]
-    password: Annotated[str, Meta(min_length=1, max_length=200)]
+    password: Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"format": "password"})]
     grant_type: Literal["password"] = "password"
     scope: Annotated[
         str, Meta(max_length=200, description="Scopes separated by spaces, to have fewer than the role allows")
@@ -185,4 +188,4 @@ class Profile(msgspec.Struct, frozen=True):
     key_id: str | None
     role: str | None
     rate: Annotated[str | None, Meta(description="The key's own rate limit; null: the usual ones")]
-    expires_at: Annotated[datetime | None, Meta(description="When the key or the access token ends; null: never")]
+    expires_at: Annotated[Moment | None, Meta(description="When the key or the access token ends; null: never")]

@@ -31,7 +31,7 @@ class DeadTask(msgspec.Struct, frozen=True):
     external_id: str | None
     title: str
     reason: str
-    failed_at: datetime
+    failed_at: Annotated[datetime, Meta(tz=True)]
 
 
 class DeadRow(DeadTask, frozen=True):
