@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from service.access.domain import KEPT_S
+from service.access.passwords import Passwords
 from service.access.sign_in import SignIn, disable_user
 from service.config import Settings
 from service.errors import Unauthenticated
@@ -204,6 +206,35 @@ async def test_a_role_counts_as_it_is_now(api: Service, monkeypatch: pytest.Monk
     problem(await api.client.post(JOBS, json=job_body(), headers=bearer(made)), 403, "forbidden")
     again = (await post_form(api, REFRESH, refresh_token=made["refresh_token"])).json()
     assert again["scope"] == "jobs:read search"
+
+
+async def test_a_burst_of_sign_ins_starves_nothing(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many sign in at once, others are served beside them; two are checked, some wait, the rest get a 503."""
+    go, checked = asyncio.Event(), asyncio.Queue[str]()
+
+    async def slow(_self: Passwords, _kept: str | None, _password: str) -> bool:
+        checked.put_nowait("one more")
+        await go.wait()
+        return True
+
+    await add_person(api)
+    headers = bearer(await tokens_of(api))
+    monkeypatch.setattr(Passwords, "check", slow)
+    burst = [asyncio.create_task(post_form(api, TOKEN, username="amina", password=PASSWORD)) for _ in range(50)]
+    for turned_away in itertools.islice(asyncio.as_completed(burst), 50 - 2 - 32):
+        problem(await turned_away, 503, "overloaded")
+    for _ in range(2):
+        await checked.get()
+    for _ in range(20):
+        assert (await api.client.get(JOBS, headers=headers)).status_code == 200
+    assert checked.empty()
+    go.set()
+    answers = await asyncio.gather(*burst)
+    assert 2 <= [answer.status_code for answer in answers].count(200) <= 34
+    for answer in answers:
+        if answer.status_code != 200:
+            problem(answer, 503, "overloaded")
+            assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_an_outdated_hash_is_made_anew(api: Service) -> None:
