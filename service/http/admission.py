@@ -43,13 +43,21 @@ _Refusal: TypeAlias = Reason | Literal["body_too_slow"]
 
 
 class Admission:
-    """An ASGI application around another one; `classes` has "light" and "heavy", and `heavy` lists (method, path)."""
+    """An ASGI application around another one; `classes` has "light", "heavy" and perhaps others.
+
+    `heavy` lists (method, path), `others` names the class of each (method, path) that is neither heavy nor light.
+    """
 
     def __init__(
-        self, app: AsgiApp, *, classes: Mapping[str, WorkClass], heavy: Collection[tuple[str, str]] = ()
+        self,
+        app: AsgiApp,
+        *,
+        classes: Mapping[str, WorkClass],
+        heavy: Collection[tuple[str, str]] = (),
+        others: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         self._app = app
-        self._heavy = frozenset(heavy)
+        self._classes = dict.fromkeys(heavy, "heavy") | dict(others or {})
         self._doors = {name: _Door(name, work) for name, work in classes.items()}
 
     @property
@@ -98,7 +106,7 @@ class Admission:
             passage.end()
 
     def _door(self, scope: Scope) -> "_Door":
-        return self._doors["heavy" if (scope["method"], _routed(scope["path"])) in self._heavy else "light"]
+        return self._doors[self._classes.get((scope["method"], _routed(scope["path"])), "light")]
 
 
 class _Door:

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 API_PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
 _EVERY = ("overloaded", "database_unavailable", "internal_error")
-_GUARDED = ("unauthenticated", "forbidden")
+_GUARDED = ("unauthenticated", "key_expired", "token_expired", "forbidden")
 _BODY = ("unreadable_body", "body_too_large", "unsupported_media_type", "invalid")
 _TAGS = {
     "jobs": "Postings: create, read, change, list, import",

@@ -211,6 +211,34 @@ def call(
     return run
 
 
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Result]], str]:
+    """Let standard output be a pty while something is called; what it shows."""
+
+    def show(called: Callable[[], Result]) -> str:
+        master, slave = pty.openpty()
+        pieces: list[bytes] = []
+
+        def read() -> None:
+            while not pieces or b"\x00" not in pieces[-1]:
+                pieces.append(os.read(master, 65536))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setenv("COLUMNS", "160")
+            patch.setenv("TERM", "xterm")
+            called()
+            terminal.write("\x00")
+            terminal.flush()
+            reader.join()
+        os.close(master)
+        return b"".join(pieces).decode()
+
+    return show
+
+
 def is_ready(address: str) -> bool:
     """Whether a service answers there that it is ready."""
     try:
