@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.cli.conftest import Running, Start, environment, wait_for_database
+from tests.looking import until_next_look
 
 ROWS = 3000
 LIMIT_MB = 150
@@ -104,5 +105,6 @@ def test_the_local_model_fits_into_the_memory_too(tmp_path: Path, start: Start, 
         pipe.write(b"".join(many.splitlines(keepends=True)[:200]))
     while running.process.poll() is None:
         most = max(most, peak_mb(running)[1])
+        until_next_look()
     assert running.end().json()["embedded"] > 0
     assert most - before < LIMIT_MB
