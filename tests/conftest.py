@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -46,6 +46,8 @@ class Server:
 
     def __init__(self, admin_dsn: str) -> None:
         self.admin_dsn = admin_dsn
+        self._turn = asyncio.Lock()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     def dsn_of(self, database: str) -> str:
         """The address of another database of this server."""
@@ -53,12 +55,16 @@ class Server:
         return urlunsplit(parts._replace(path=f"/{database}"))
 
     async def execute(self, statement: str) -> None:
-        """Run one statement as the administrator."""
-        connection = await asyncpg.connect(self.admin_dsn)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        """Run one statement as the administrator, on a connection that stays open."""
+        async with self._turn:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self.admin_dsn)
+            await self._connection.execute(statement)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
 
     async def create_database(self, template: str | None = None) -> str:
         """A new database, empty or a copy of a template; its address."""
@@ -84,11 +90,15 @@ async def server(server_folder: Path) -> AsyncIterator[Server]:
     """The server of this session."""
     given = os.environ.get("JOBSENSE_TEST_DATABASE_URL")
     if given:
-        yield Server(given)
+        async with aclosing(Server(given)) as made:
+            yield made
         return
     version = int(os.environ.get("JOBSENSE_TEST_POSTGRES", "18"))
-    async with EmbeddedPostgres(server_folder, postgres_version=version, memory=512 * 2**20) as embedded:
-        yield Server(embedded.dsn_of("postgres"))
+    async with (
+        EmbeddedPostgres(server_folder, postgres_version=version, memory=512 * 2**20) as embedded,
+        aclosing(Server(embedded.dsn_of("postgres"))) as made,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="session")
