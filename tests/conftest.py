@@ -9,9 +9,10 @@ import io
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -39,6 +40,8 @@ TEMPLATE = "jobsense_template"
 _NUMBER = itertools.count(1)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a test's database wants speed, and is removed afterwards
 _ROOM = 2 * 2**30
+_MEASURED = set[Settings]()
+"""Settings of which an application was made with coverage in this process."""
 
 
 class Server:
@@ -217,6 +220,22 @@ async def _alive(app: Litestar) -> AsyncIterator[None]:
         await task
 
 
+@contextmanager
+def _measured_once(settings: Settings) -> Iterator[None]:
+    """Without coverage after the first time with these settings: under it, making an application takes twice as long.
+
+    Nearly all of that is spent in the framework, and hundreds of tests do it.
+    """
+    tracer = sys.gettrace()
+    if settings in _MEASURED:
+        sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        _MEASURED.add(settings)
+
+
 @asynccontextmanager
 async def running(
     settings: Settings, dsn: str, telemetry: Telemetry, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
@@ -231,7 +250,8 @@ async def running(
         wire(app, parts, telemetry)
 
     monkeypatch.setattr(service.app, "wire", remember)
-    app = create_app(settings, dsn, telemetry)
+    with _measured_once(settings):
+        app = create_app(settings, dsn, telemetry)
     async with _alive(app):
         await made[0].live.connect()
         transport = httpx.ASGITransport(app=telemetry.observe(app), raise_app_exceptions=False)

@@ -56,6 +56,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return kept | {"HOME": str(folder), "PYTHONPATH": str(REPOSITORY), "TERM": "xterm", "COLUMNS": "160"} | given
 
 
+def unmeasured(env: Environment) -> dict[str, str]:
+    """The same without coverage, which a kill would lose, and under which memory and time are not what they are."""
+    return {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
+
+
 class Running:
     """A command that runs as a process; its output is kept as it comes."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.conftest import PATIENCE_S, Running, Start, environment, wait_until_ready
+from tests.cli.conftest import PATIENCE_S, Running, Start, environment, unmeasured, wait_until_ready
 from tests.conftest import _SHARED_MEMORY
 
 SEED = int(os.environ.get("JOBSENSE_TEST_SEED", "1"))
@@ -31,7 +31,8 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def serve(start: Start, home: Path) -> Callable[[], Running]:
     """How to start the service on the folder."""
-    return lambda: start("serve", env=environment(home, data_dir=str(home), embedder="local", port="0"))
+    env = unmeasured(environment(home, data_dir=str(home), embedder="local", port="0"))
+    return lambda: start("serve", env=env)
 
 
 def address_of(running: Running) -> str:

@@ -218,6 +218,7 @@ def test_hints_reach_the_dates() -> None:
 @pytest.mark.parametrize(
     "piece", ["\n", " at ", ",", " - ", "\u00c3", "9", "1,", "<b ", "&amp;", "Full time", "KSh", "/", " per"]
 )
+@pytest.mark.no_cover
 def test_endless_values_take_linear_time(piece: str) -> None:
     """With a hundred thousand characters in every field: four times as many take about four times as long."""
 

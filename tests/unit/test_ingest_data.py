@@ -39,6 +39,7 @@ def warned(results: list[Cleaned]) -> dict[str, int]:
     return dict(Counter(f"{warning.field}:{warning.code}" for result in results for warning in result.warnings))
 
 
+@pytest.mark.no_cover
 def test_all_postings_are_read_and_those_without_title_or_company_refused() -> None:
     """3,939 rows have no company (38 of them no title either), and one has an employment type in its place."""
     before = time.thread_time()
@@ -58,6 +59,7 @@ def test_all_postings_are_read_and_those_without_title_or_company_refused() -> N
     assert len({(posting["source"], posting["external_id"]) for posting in kept}) == len(kept) == 16_616
 
 
+@pytest.mark.no_cover
 def test_the_raw_kenyan_files_need_no_map() -> None:
     """Five shapes in one file: links to companies are refused as such, headings are split where certain."""
     results = clean_file("kenya.jsonl.gz", source="kenyan-boards")

@@ -123,6 +123,7 @@ def test_any_posting(tokenizer: Tokenizer, limit: int, title: str, location: str
         "lines",
     ],
 )
+@pytest.mark.no_cover
 def test_the_longest_texts(tokenizer: Tokenizer, body: str) -> None:
     """100,000 characters of any kind are split whole, and four times as many take about four times as long."""
     rules, passages = generation(256), list[Passage]()
@@ -212,6 +213,7 @@ def real_bodies() -> Iterator[tuple[str, str, str | None, str]]:
 
 
 @pytest.mark.skipif(DATA is None, reason="JOBSENSE_TEST_DATA is not set")
+@pytest.mark.no_cover
 def test_real_postings(local: LocalEmbedder) -> None:
     """Every twentieth real description is split whole."""
     for number, (title, company, location, body) in enumerate(real_bodies()):

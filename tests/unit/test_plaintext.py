@@ -91,6 +91,7 @@ def test_html_becomes_readable(raw: str, text: str) -> None:
     ],
     ids=lambda hostile: hostile(50)[:12],
 )
+@pytest.mark.no_cover
 def test_hostile_input_takes_linear_time(hostile: Callable[[int], str]) -> None:
     """Four times of anything take about four times as long, where a tree or a sort of marks would take sixteen."""
     check_linear(lambda size: to_plain_text(hostile(size)), 100_000)
