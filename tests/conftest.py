@@ -44,6 +44,16 @@ _MEASURED = set[Settings]()
 """Settings of which an application was made with coverage in this process."""
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that start processes come first: they take longest, and at the end the other workers would wait for them.
+
+    The order of the modules is that in which workers take them; within a module it stays.
+    """
+    order = ("faults", "cli")
+    items.sort(key=lambda item: order.index(folder) if (folder := item.path.parent.name) in order else len(order))
+
+
 class Server:
     """A Postgres server on which tests make databases."""
 
