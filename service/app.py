@@ -27,6 +27,7 @@ from service.http.hosts import Hosts, match_hosts
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
 from service.http.problem import EXCEPTION_HANDLERS, send_problem
+from service.idempotency.controller import STATE_KEY as IDEMPOTENCY_KEY
 from service.jobs.controller import JobController, StatsController
 from service.parts import Parts
 from service.pay.controller import RatesController
@@ -151,6 +152,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = Access(parts.db, is_open=parts.settings.auth == "open")
+    app.state[IDEMPOTENCY_KEY] = parts.idempotency
     app.state[METRICS_KEY] = telemetry.metrics
     watch = telemetry.metrics.watch
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")

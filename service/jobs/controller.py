@@ -9,8 +9,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
+from service.db import Db
 from service.http.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
 from service.http.problem import problems
+from service.idempotency.controller import REPLAYED, IdempotencyKey, XIdempotencyKey, answer_once
 from service.jobs.batch import BatchAnswer, store_rows
 from service.jobs.conditions import is_fresh
 from service.jobs.domain import Jobs
@@ -32,14 +34,31 @@ class JobController(Controller):
     path = "/jobs"
     tags = ("jobs",)
 
-    @post(opt={"scope": "jobs:write"}, responses=problems("job_exists"))
+    @post(
+        opt={"scope": "jobs:write"},
+        responses=problems("job_exists", "idempotency_in_progress", "idempotency_key_reused"),
+        response_headers=[REPLAYED],
+    )
     async def create_job(
-        self, request: StrictRequest, data: JSONBody[JobInput], jobs: NamedDependency[Jobs]
+        self,
+        request: StrictRequest,
+        data: JSONBody[JobInput],
+        jobs: NamedDependency[Jobs],
+        idempotency_key: IdempotencyKey = None,
+        x_idempotency_key: XIdempotencyKey = None,
     ) -> Response[Job]:
-        """Store a posting; it is found by its words at once and by meaning as soon as it is embedded."""
-        job = await jobs.create(caller_of(request).tenant_id, data)
-        location = f"{request.scope.get('root_path', '')}/api/v1/jobs/{job.id}"
-        return Response(job, status_code=201, headers={"Location": location, "ETag": job.etag})
+        """Store a posting; it is found by its words at once and by meaning as soon as it is embedded.
+
+        With an Idempotency-Key it can be repeated safely. Only a stored posting is remembered: after an error the key
+        is free. While the first request runs, others with its key are 409 `idempotency_in_progress`.
+        """
+
+        async def create(db: Db | None) -> Response[Job]:
+            job = await jobs.create(caller_of(request).tenant_id, data, db=db)
+            location = f"{request.scope.get('root_path', '')}/api/v1/jobs/{job.id}"
+            return Response(job, status_code=201, headers={"Location": location, "ETag": job.etag})
+
+        return await answer_once(request, (idempotency_key, x_idempotency_key), data, create, jobs.created)
 
     @post(
         "/batch",

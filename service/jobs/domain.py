@@ -79,17 +79,25 @@ class Jobs:
             errors.append(FieldError("salary_out_of_order", "salary_min is above salary_max", pointer="/salary_min"))
         return errors + moment_errors(job, "posted_at", "expires_at")
 
-    async def create(self, tenant_id: int, job: JobInput) -> Job:
-        """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken."""
+    async def create(self, tenant_id: int, job: JobInput, *, db: Db | None = None) -> Job:
+        """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken.
+
+        With `db` in the transaction of a caller, who calls `created` after the commit.
+        """
         if errors := self.check(job):
             raise Invalid(errors)
         now, new = now_utc(), prepare(job)
-        (stored,) = await _upsert(self._db, tenant_id, [new], replace=False, now=now)
+        (stored,) = await _upsert(db or self._db, tenant_id, [new], replace=False, now=now)
         if stored.status != "created":
             raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
-        count("jobsense_ingest_jobs_total", stored.status)
-        self._on_written()
+        if db is None:
+            self.created()
         return _fresh(stored, new, now)
+
+    def created(self) -> None:
+        """Count a posting that is committed, and have it embedded."""
+        count("jobsense_ingest_jobs_total", "created")
+        self._on_written()
 
     async def store(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
         """Upsert a batch in one transaction, in the order given: a later row of a key replaces an earlier one.
