@@ -20,6 +20,7 @@ from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.http.admission import Admission
+from service.http.caching import completed
 from service.http.classes import admission
 from service.http.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
@@ -63,6 +64,8 @@ class App(Litestar):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
+        if scope["type"] == "http":
+            send = completed(scope, send)
         if self.hosts is not None and scope["type"] == "http" and scope["path"] not in ASKED_BY_ADDRESS:
             named = next((value for name, value in scope["headers"] if name == b"host"), b"")
             if not self.hosts.fullmatch(named):

@@ -24,8 +24,8 @@ IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name=NAMES[0],
-        description="A name of your own for this request, such as a UUID, kept for 24 hours: whoever repeats it with the "
-        "same body gets the first answer again, with `Idempotent-Replayed: true`. Printable ASCII.",
+        description="A name of your own for this request, such as a UUID, kept for 24 hours: repeated with the same "
+        "body, it gets the first answer again, with `Idempotent-Replayed: true`. Printable ASCII.",
         **_LIMITS,
     ),
 ]

@@ -37,9 +37,7 @@ class Idempotency:
                 count("jobsense_idempotent_requests_total", "in_progress")
                 raise InProgress("Another request with this Idempotency-Key is still being served")
             now = datetime.now(UTC)
-            kept = await queries.fetch_answer(
-                connection, tenant_id=attempt.tenant_id, id=attempt.id, since=now - KEPT
-            )
+            kept = await queries.fetch_answer(connection, tenant_id=attempt.tenant_id, id=attempt.id, since=now - KEPT)
             if kept is None:
                 answer = await write(connection)
                 await _store(connection, attempt, answer, now)
