@@ -65,9 +65,9 @@ def condition(scope: Scope, name: bytes) -> str | None:
     return b", ".join(lines).decode("latin-1") if lines else None
 
 
-def strong_tags(given: str) -> list[str]:
-    """The entity tags of an If-Match that can match, which weak ones never do, without their quotes."""
-    return [tag[1:-1].decode("latin-1") for weak, tag in _listed(given.encode("latin-1")) if not weak]
+def tags_of(given: str, *, weak: bool) -> list[str]:
+    """The entity tags that a condition lists, without their quotes; with or without the weak ones."""
+    return [tag[1:-1].decode("latin-1") for mark, tag in _listed(given.encode("latin-1")) if weak or not mark]
 
 
 def matches_weakly(given: str, tag: str) -> bool:

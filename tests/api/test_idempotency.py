@@ -56,13 +56,12 @@ async def test_the_first_answer_is_given_again(api: Service, db: Database) -> No
     assert REPLAYED not in first.headers
     assert first.json() == (await api.client.get(first.headers["location"])).json()
     url = first.headers["location"]
-    changes = [lambda: api.client.patch(url, json={"title": "Another title"}), lambda: api.client.delete(url)]
-    for change in changes:
+    for change in ("PATCH", "DELETE", "OPTIONS"):
         again = await post(api, body)
         assert told(again) == told(first)
         assert again.headers[REPLAYED] == "true"
-        assert (await change()).is_success
-    assert told(await post(api, body)) == told(first)
+        more: dict[str, Any] = {"json": {"title": "Another title"}} if change == "PATCH" else {}
+        assert (await api.client.request(change, url, **more)).is_success
     assert await postings(db) == 0
     assert sample(api, "jobsense_idempotent_requests_total", outcome="first") == 1
     assert sample(api, "jobsense_idempotent_requests_total", outcome="replayed") == 3
@@ -108,7 +107,7 @@ async def test_both_headers_name_one_key(shared: Service) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "k\u00e9y", "\u4e2d", "a\tb", "a\x7f"])
 async def test_malformed_keys_are_refused_by_name(shared: Service, name: str, key: str) -> None:
     """A key is 1 to 255 printable ASCII characters; another is named, beside what else is wrong."""
-    refused = await shared.client.post(JOBS, json=job_body(title="x"), headers={name: key.encode()})
+    refused = await shared.client.post(JOBS, json=job_body(title="x"), headers=[(name.encode(), key.encode())])
     assert faults(refused) == {name: "invalid", "/title": "invalid"}
 
 

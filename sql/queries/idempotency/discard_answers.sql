@@ -1,6 +1,6 @@
 -- Remove answers of all tenants that count no more, the oldest first; how many. Processes that do so at once share them.
 -- $1 before timestamptz
--- $2 most integer
+-- $2 most bigint
 with old as materialized (
     select tenant_id, id
     from idempotency_answer
