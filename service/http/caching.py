@@ -14,7 +14,7 @@ a body of which `is_fresh(scope, tag)` is true, since that will not be sent. If-
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Annotated
 
 from litestar.openapi.datastructures import ResponseSpec
@@ -46,12 +46,12 @@ _ETAG = rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")'
 _TAG = re.compile(_ETAG)
 _TAGS = re.compile(rb"[ \t,]*(?:" + _ETAG + rb"[ \t]*(?:,[ \t,]*|$))*")
 _OF_THE_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"content-language"})
-_TAG_BYTES = 12
+_TAG_DIGITS = 24
 
 
 def tag_of(body: bytes) -> str:
     """A strong entity tag for an answer that has no version of its own: a hash of its bytes."""
-    return f'"{blake2b(body, digest_size=_TAG_BYTES).hexdigest()}"'
+    return f'"{sha256(body).hexdigest()[:_TAG_DIGITS]}"'
 
 
 def coded_tag(tag: bytes, coding: bytes) -> bytes:

@@ -1,19 +1,17 @@
 -- Remove answers of all tenants that count no more, the oldest first; how many. Processes that do so at once share them.
+-- They are locked before they are removed by their place, which then is theirs until the end of the statement.
 -- $1 before timestamptz
 -- $2 most bigint
-with old as materialized (
-    select tenant_id, id
-    from idempotency_answer
-    where created_at <= $1
-    order by created_at
-    limit $2
-    for update skip locked
-),
-
-gone as (
-    delete from idempotency_answer a
-    using old
-    where a.tenant_id = old.tenant_id and a.id = old.id
+with gone as (
+    delete from idempotency_answer
+    where ctid = any(array(
+        select old.ctid
+        from idempotency_answer old
+        where old.created_at <= $1
+        order by old.created_at
+        limit $2
+        for update skip locked
+    ))
     returning 1
 )
 
