@@ -28,6 +28,7 @@ from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker
 from service.errors import JobSenseError
 from service.health.model import Part
+from service.idempotency.domain import Idempotency
 from service.jobs.domain import Jobs
 from service.loop import Loop
 from service.migrate import migrate_up, require_current
@@ -82,6 +83,7 @@ class Parts:
         self.settings = settings
         self.rates = ExchangeRates(db)
         self.jobs = Jobs(db, settings, on_written=self.wake, conversions=self.rates.conversions)
+        self.idempotency = Idempotency(db)
         lanes = Lanes(db, settings.ollama_url)
         self.live = LiveEmbedder(
             db,
@@ -109,7 +111,11 @@ class Parts:
         caches = {"query_vectors": lambda: len(self.known.cache), "callers": self.access.size}
         self.admin = Administration(db, self._backlog, caches)
         self._connecting = Loop("embedder", self.live.connect)
-        self._loops = [Loop("backlog", self.worker.watch_backlog), Loop("key-use", self.access.note_use)]
+        self._loops = [
+            Loop("backlog", self.worker.watch_backlog),
+            Loop("key-use", self.access.note_use),
+            Loop("idempotency", self.idempotency.sweep),
+        ]
         self._working: Loop | None = None
 
     def absent_since(self) -> datetime | None:

@@ -10,6 +10,7 @@ from litestar import Litestar, Response, Router, delete, get, patch, post
 from litestar.params import FromPath, HeaderParameter, JSONBody, PathParameter, RawBody
 from msgspec import UNSET, Meta, UnsetType
 
+from service.http.caching import completed
 from service.http.decoding import JSON, NDJSON, StrictRequest, check_parameters, takes
 from service.http.docs_page import docs_handlers
 from service.http.openapi import openapi_config
@@ -136,6 +137,11 @@ def make_app() -> Any:
 @asynccontextmanager
 async def toy_pets(root_path: str = "") -> AsyncIterator[httpx.AsyncClient]:
     """A client of the toy application, which a proxy may serve under a path."""
-    transport = httpx.ASGITransport(make_app(), root_path=root_path)
+    app = make_app()
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, completed(scope, send))
+
+    transport = httpx.ASGITransport(serve, root_path=root_path)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

@@ -253,7 +253,7 @@ class _Operation:
 
 def _problem_response(status: str, description: str) -> Json:
     content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
-    if status not in ("429", "503"):
+    if status not in ("429", "503") and "`idempotency_in_progress`" not in description:
         return {"description": description, "content": content}
     wait = {
         "description": "Seconds to wait before the request is repeated",
