@@ -13,7 +13,7 @@ import io
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Literal, TypeAlias
 
@@ -43,21 +43,13 @@ _Refusal: TypeAlias = Reason | Literal["body_too_slow"]
 
 
 class Admission:
-    """An ASGI application around another one; `classes` has "light", "heavy" and perhaps others.
-
-    `heavy` lists (method, path), `others` names the class of each (method, path) that is neither heavy nor light.
-    """
+    """An ASGI application around another one; what `routes` (method, path) gives no class is "light"."""
 
     def __init__(
-        self,
-        app: AsgiApp,
-        *,
-        classes: Mapping[str, WorkClass],
-        heavy: Collection[tuple[str, str]] = (),
-        others: Mapping[tuple[str, str], str] | None = None,
+        self, app: AsgiApp, *, classes: Mapping[str, WorkClass], routes: Mapping[tuple[str, str], str] | None = None
     ) -> None:
         self._app = app
-        self._classes = dict.fromkeys(heavy, "heavy") | dict(others or {})
+        self._classes = dict(routes or {})
         self._doors = {name: _Door(name, work) for name, work in classes.items()}
 
     @property

@@ -5,16 +5,15 @@ from service.http.decoding import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from service.http.limit import Size, WorkClass
 from service.telemetry.http import AsgiApp
 
-HEAVY = (
-    ("POST", "/api/v1/jobs/batch"),
+CLASSES = {
+    ("POST", "/api/v1/jobs/batch"): "heavy",
     # As much work as fifty searches: in the line of these it would count as one of them, and slow all the others.
-    ("POST", "/api/v1/search/batch"),
+    ("POST", "/api/v1/search/batch"): "heavy",
     # A résumé of fifty kilobytes is forty texts to embed: seconds, of which only two may be under way at once.
-    ("POST", "/api/v1/match"),
-)
-"""Requests of the heavy class, as method and path."""
-OTHERS = {("POST", "/api/v1/auth/token"): "sign_in"}
-"""Requests of other classes."""
+    ("POST", "/api/v1/match"): "heavy",
+    ("POST", "/api/v1/auth/token"): "sign_in",
+}
+"""The class of each request, as method and path, that is not light."""
 
 
 def admission(serve: AsgiApp, most: int) -> Admission:
@@ -31,6 +30,5 @@ def admission(serve: AsgiApp, most: int) -> Admission:
             "heavy": WorkClass(size=heavy, max_body_bytes=MAX_BATCH_BYTES, max_held_bytes=12 * MAX_BATCH_BYTES),
             "sign_in": WorkClass(size=sign_in, max_body_bytes=MAX_BODY_BYTES, max_held_bytes=2 * MAX_BODY_BYTES),
         },
-        heavy=HEAVY,
-        others=OTHERS,
+        routes=CLASSES,
     )
