@@ -12,7 +12,7 @@ from tests.proxy import DatabaseProxy
 
 JOB = {"title": "Cook", "company": "Jiko", "source": "linkedin"}
 HEADERS = {"Idempotency-Key": "one-posting"}
-STORED = "select array[(select count(*) from job), (select count(*) from idempotency_answer)] = array[{0}, {0}]"
+STORED = "select array[(select count(*) from job), (select count(*) from idempotency_answer)] = array[{0}::bigint, {0}]"
 
 
 def post(address: str) -> httpx.Response:
