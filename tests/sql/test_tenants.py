@@ -51,6 +51,7 @@ EXCEPTIONS = {
     "evaluation.delete_some_jobs": EVALUATION,
     "evaluation.delete_tenant": EVALUATION,
     "evaluation.list_scratch_tenants": EVALUATION,
+    "idempotency.discard_answers": "sweeps what has expired, of all tenants; answers how many and nothing of them",
     "jobs.refresh_copies": "the ids are those that a statement of the tenant wrote in the same transaction",
 }
 """Statements that are not proven, each with the reason why it may stand. A statement that answers a request of a caller
