@@ -36,6 +36,7 @@ class Tenants:
         self.keys = keys
         self.owner: dict[int, int] = {}
         self.etags: dict[int, str] = {}
+        self.kept: set[tuple[int, int]] = set()
         self.cursors: list[tuple[int, str, str]] = []
         self.asked: set[tuple[str, str]] = set()
 
@@ -62,12 +63,17 @@ class Tenants:
         return those[draw % len(those)] if those else None
 
     async def create(self, who: int, draw: int) -> None:
-        """POST: a (source, external_id) of another tenant is no conflict."""
-        answer = await self.send(who, "POST", JOBS, json=_posting(who, draw))
-        if answer.status_code == 201:
+        """POST: a (source, external_id) of another tenant is no conflict, and its Idempotency-Key replays nothing."""
+        headers = {"Idempotency-Key": f"k-{draw}"} if draw % 3 == 0 else {}
+        answer = await self.send(who, "POST", JOBS, json=_posting(who, draw), headers=headers)
+        if "idempotent-replayed" in answer.headers:
+            assert (who, draw) in self.kept
+        elif headers:
+            self.kept.add((who, draw))
+        if answer.status_code == 201 and "idempotent-replayed" not in answer.headers:
             self.owner[answer.json()["id"]] = who
             self.etags[answer.json()["id"]] = answer.headers["etag"]
-        else:
+        elif answer.status_code != 201:
             assert answer.json()["code"] == "job_exists"
 
     async def batch(self, who: int, draw: int) -> None:
