@@ -8,7 +8,7 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from service.config import Settings
 from service.telemetry.lifecycle import Telemetry
 from tests.api.calls import JOBS, SEARCH, Clock, create

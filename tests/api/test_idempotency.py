@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from service.db import Connection, Database
 from service.errors import DatabaseUnavailable
 from service.idempotency import domain, queries
