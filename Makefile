@@ -11,7 +11,7 @@ ARGS ?=
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format lock clean
+.PHONY: help install run test test-long lint audit format lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,7 @@ test-long: install ## Run the tests that take minutes: faults, recall, a million
 define missing
 test -n "$$JOBSENSE_TEST_DATA" || echo 'Not here: JOBSENSE_TEST_DATA (a folder with real postings); the tests on them are skipped.'; \
 test -n "$$JOBSENSE_TEST_OLLAMA_URL" || echo 'Not here: JOBSENSE_TEST_OLLAMA_URL (a real Ollama); the client is tested against the fake one alone.'; \
+command -v valkey-server redis-server >/dev/null || echo 'Not here: valkey-server or redis-server; the tests of limits over several processes are skipped.'; \
 test "$$(id -u)" = 0 || echo 'Not here: root; the tests of how the embedded database switches accounts are skipped.'
 endef
 
@@ -51,6 +52,9 @@ lint: install ## Check style, types, imports and SQL; changes nothing.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --processes 0 sql/migrations sql/queries
+
+audit: install ## Look the locked dependencies up in an advisory database; says so where none can be reached.
+	@.ci/audit
 
 format: install ## Put Python and SQL in form.
 	@$(BIN)/ruff check --fix .

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from service.access.controller import STATE_KEY, KeyController, ProfileController, SignInController, authenticate
@@ -16,22 +15,26 @@ from service.admin.controller import AdminController
 from service.config import Settings, without_effect
 from service.db import Database
 from service.embedding.worker import application_name
-from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
-from service.health.domain import Health
+from service.health.domain import Health, Probe
 from service.http.admission import Admission
 from service.http.caching import completed
 from service.http.classes import admission
+from service.http.compression import compress
+from service.http.cors import Cors
 from service.http.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
-from service.http.hosts import Hosts, match_hosts
+from service.http.hosts import Hosts, host_fault, match_hosts
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
 from service.http.problem import EXCEPTION_HANDLERS, send_problem
+from service.http.rate_limits import RATE_CLASSES, RateLimits
 from service.idempotency.controller import STATE_KEY as IDEMPOTENCY_KEY
 from service.jobs.controller import JobController, StatsController
-from service.parts import Parts
+from service.loop import Loop
+from service.parts import Parts, store_state
 from service.pay.controller import RatesController
+from service.quota.limiter import Limiter
 from service.search.controller import NearbyController, SearchController
 from service.stopping import Stop
 from service.telemetry.lifecycle import Telemetry
@@ -56,8 +59,6 @@ STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
 PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "health")
 """What handlers ask for by name; `wire` puts it in place."""
-ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
 
 
 def build_version() -> str:
@@ -69,25 +70,43 @@ def build_version() -> str:
 
 
 class App(Litestar):
-    """Litestar, which answers HEAD and OPTIONS too, callers who name one of its hosts only, not too many at once."""
+    """Litestar in its layers: Host, CORS, admission, HEAD and OPTIONS, compression, rate limits, routing."""
 
     hosts: Hosts | None = None
+    cors: Cors | None = None
     admission: Admission | None = None
+    rate_limits: RateLimits | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] == "http":
             send = completed(scope, send)
-        if self.hosts is not None and scope["type"] == "http" and scope["path"] not in ASKED_BY_ADDRESS:
-            named = next((value for name, value in scope["headers"] if name == b"host"), b"")
-            if not self.hosts.fullmatch(named):
-                await send_problem(scope, send, RequestError("The Host header names no host of this service"))
+            if (fault := host_fault(scope, self.hosts)) is not None:
+                await send_problem(scope, send, fault)
                 return
-        await (self.serve_admitted if self.admission is None else self.admission)(scope, receive, send)
+        await (self.cors or self.serve_any_origin)(scope, receive, send)
+
+    async def serve_any_origin(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request that is for this service."""
+        await (self.admission or self.serve_admitted)(scope, receive, send)
 
     async def serve_admitted(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request that has its place."""
-        await serve_methods(super().__call__, scope, receive, send)
+        """Serve one request that has its place, or the lifespan."""
+        if scope["type"] == "http":
+            await serve_methods(self.serve_method, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def serve_method(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request of a method that routes have."""
+        await compress(self.serve_plain, scope, receive, send)
+
+    async def serve_plain(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request without compression."""
+        if self.rate_limits is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await self.rate_limits.serve(super().__call__, scope, receive, send)
 
     def turns_away(self, scope: Any) -> bool:
         """Whether a request would be turned away now; telemetry then begins no trace."""
@@ -100,6 +119,25 @@ def limit_concurrency(app: App, most: int, telemetry: Telemetry) -> None:
     app.on_shutdown.append(app.admission.close)
     for name, gate in app.admission.gates.items():
         telemetry.metrics.watch("jobsense_admission_limit", partial(getattr, gate, "limit"), name)
+
+
+def limit_rates(app: App, settings: Settings) -> None:
+    """Limit how often callers call, in the shared store where there is one."""
+    store = None
+    if settings.store_url:
+        from service.quota.store import SharedWindows  # noqa: PLC0415 - its client takes 0.3 s and 24 MB
+
+        store = shared = SharedWindows(settings.store_url)
+        looking = Loop("store", shared.check)
+
+        async def leave() -> None:
+            await looking.stop(timeout_s=0)
+            await shared.close()
+
+        app.on_startup.append(looking.start)
+        app.on_shutdown.append(leave)
+    rates = {name: getattr(settings, f"rate_limit_{name}") for name in RATE_CLASSES}
+    app.rate_limits = app.state["rate_limits"] = RateLimits(Limiter(store), rates)
 
 
 def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | None = None) -> App:
@@ -145,10 +183,11 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=openapi_config(build_version()),
         dependencies={name: Provide(provided(name), sync_to_thread=False) for name in PROVIDED},
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         logging_config=None,
     )
     app.hosts = match_hosts(settings.allowed_hosts)
+    app.cors = Cors(app.serve_any_origin, settings.cors_origins) if settings.cors_origins else None
+    limit_rates(app, settings)
     limit_concurrency(app, settings.max_concurrent_requests, telemetry)
     return app
 
@@ -161,7 +200,12 @@ async def _after(asked: asyncio.Event, wind_down: Callable[[], Awaitable[None]])
 
 def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     """Put what the handlers ask for where they find it, and let the metrics watch it."""
-    probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
+    store = app.state["rate_limits"].limiter.store
+    probes: dict[str, Probe] = {
+        "embedder": parts.embedder_state,
+        "backlog": parts.backlog_state,
+        "store": partial(store_state, store),
+    }
     app.state["jobs"] = parts.jobs
     for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin"):
         app.state[name] = getattr(parts, name)
@@ -173,6 +217,8 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
+    if store is not None:
+        watch("jobsense_store_up", lambda: store.away is None)
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
     watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

@@ -18,13 +18,7 @@ Environment = Literal["development", "staging", "production"]
 EmbedderChoice = Literal["auto", "ollama", "local"]
 
 PREFIX = "JOBSENSE_"
-NOT_IN_EFFECT = (
-    "store_url",
-    "rate_limit_search",
-    "rate_limit_write",
-    "rate_limit_read",
-    "rate_limit_auth",
-)
+NOT_IN_EFFECT: tuple[str, ...] = ()
 """Settings of the contract that nothing reads yet: checked, shown as such, and warned of at start."""
 
 SECRETS = frozenset({"database_url", "jwt_secret", "ollama_headers", "store_url"})

@@ -17,6 +17,7 @@
     |- TryLater               the caller can repeat the request unchanged, after `retry_after_s`
     |  |- DatabaseUnavailable    503
     |  |- EmbedderUnavailable    503  (searches degrade instead of failing, unless asked to fail)
+    |  |- RateLimited            429
     |  `- Overloaded             503  turned away before anything was done, so that the others are served in time
     |- TextRefused            the model will never take this text; the posting is set aside with the reason
     `- OperatorError          whoever started the process can change a setting or run a command; exit code 1 or 2
@@ -179,6 +180,12 @@ class Overloaded(TryLater):
     """The service has as much to do as it can; nothing of the request was done."""
 
     code = "overloaded"
+
+
+class RateLimited(TryLater):
+    """The caller has used up a quota; nothing of the request was done."""
+
+    code = "rate_limited"
 
 
 class TextRefused(JobSenseError):

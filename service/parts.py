@@ -37,6 +37,7 @@ from service.ollama.client import OllamaEmbedder
 from service.pay.domain import ExchangeRates
 from service.pay.feed import RatesFeed
 from service.pay.worker import RatesWorker
+from service.quota.model import Store
 from service.search.batch import BatchSearcher
 from service.search.domain import Searcher
 from service.search.match import Matcher
@@ -170,6 +171,16 @@ class Parts:
     async def _backlog(self) -> Backlog:
         found = await embedding_queries.fetch_backlog(self.db, now=datetime.now(UTC))
         return Backlog(found.waiting, found.failed, found.oldest_age_s)
+
+
+async def store_state(store: Store | None) -> Part:
+    """For the health report: where calls are counted, for all processes or for this one."""
+    if store is None:
+        return Part("up", {"counts": "in each process"})
+    since = store.since.isoformat()
+    if store.away is None:
+        return Part("up", {"counts": "shared", "since": since})
+    return Part("degraded", {"counts": "in each process", "reason": store.away, "since": since})
 
 
 async def prepare_schema(dsn: str, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Who may call: the guard of every route under /api/v1, sign-in, the caller's profile, and the keys of a tenant."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, cast
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -28,10 +29,13 @@ from service.errors import Unauthenticated
 from service.http.decoding import FORM, JSON, StrictRequest, decode_json, takes
 from service.http.parameters import decode_form
 from service.http.problem import problems
+from service.http.rate_limits import RateLimits
 from service.telemetry.stages import stage
 
 STATE_KEY = "access"
 """Where the application keeps its Access."""
+RATE_LIMITS_KEY = "rate_limits"
+"""And its RateLimits."""
 ANY_CALLER = {"any_caller": True}
 """The `opt` of a route that every caller may ask who could ask any other; all others name a scope, or are public."""
 
@@ -47,11 +51,19 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: 
     if handler.opt.get("public"):
         return
     access = cast("Access", connection.app.state[STATE_KEY])
+    limits = cast("RateLimits", connection.app.state[RATE_LIMITS_KEY])
+    scope, given = connection.scope, _sent(connection.scope["headers"])
+    anonymous = given == (None, None)
+    if anonymous:  # whether they are let in or not
+        await limits.admit(scope, handler.opt)
     with stage("authenticate"):
-        caller = await access.caller(*_sent(connection.scope["headers"]))
+        verify = partial(access.caller, *given)
+        caller = await (verify() if anonymous else limits.authenticated(scope, given, verify))
+    if not anonymous:
+        await limits.admit(scope, handler.opt, caller.who, caller.rate)
     if not handler.opt.get("any_caller"):
         require_scope(caller, handler.opt["scope"])
-    connection.scope["state"]["caller"] = caller
+    scope["state"]["caller"] = caller
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

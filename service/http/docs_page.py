@@ -15,6 +15,7 @@ from litestar.params import FromPath
 
 from service.errors import NotFound
 from service.http.caching import PUBLIC, PUBLIC_FOR_EVER, coded_tag
+from service.http.encodings import takes_gzip
 from service.http.openapi import document
 
 CONTENT_SECURITY_POLICY = (
@@ -102,8 +103,7 @@ def _file(body: bytes, media_type: str) -> _File:
 
 
 def _answer(request: Request[Any, Any, Any], file: _File) -> Response[bytes]:
-    accepted = [part.strip().partition(";") for part in request.headers.get("accept-encoding", "").lower().split(",")]
-    gzipped = file.packed if any(name == "gzip" and "q=0" not in rest for name, _, rest in accepted) else None
+    gzipped = file.packed if takes_gzip(request.headers.get("accept-encoding")) else None
     etag = f'"{file.etag}"'
     headers = {
         "ETag": etag,

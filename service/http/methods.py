@@ -4,19 +4,18 @@ from collections.abc import Iterable
 
 from service.telemetry.http import AsgiApp, Message, Receive, Scope, Send
 
-_UNROUTED = "-"
+UNROUTED = "-"
 """A method that no route has: asked for it, routing answers 405 with the methods there are, or 404."""
 _METHOD_NOT_ALLOWED = 405
 _NO_CONTENT = 204
-_PREFLIGHT = b"access-control-request-method"
 
 
 async def serve_methods(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one request with an application that knows neither HEAD nor OPTIONS; CORS preflights pass through."""
+    """Serve one request with an application that knows neither HEAD nor OPTIONS."""
     method = scope.get("method")
     if method == "HEAD":
         await _head(app, scope, receive, send)
-    elif method == "OPTIONS" and all(name != _PREFLIGHT for name, _ in scope["headers"]):
+    elif method == "OPTIONS":
         await _options(app, scope, receive, send)
     else:
         await app(scope, receive, _with_allow(send))
@@ -43,13 +42,13 @@ async def _options(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> 
         nonlocal found
         if message["type"] == "http.response.start" and message["status"] == _METHOD_NOT_ALLOWED:
             found = True
-            kept = [pair for pair in message["headers"] if not pair[0].lower().startswith(b"content-")]
+            kept = [pair for pair in message["headers"] if not pair[0].lower().startswith((b"content-", b"vary"))]
             message = {**message, "status": _NO_CONTENT, "headers": kept}
         elif message["type"] == "http.response.body" and found:
             message = {**message, "body": b""}
         await send(message)
 
-    await app({**scope, "method": _UNROUTED}, receive, _with_allow(turn))
+    await app({**scope, "method": UNROUTED}, receive, _with_allow(turn))
 
 
 def _with_allow(send: Send) -> Send:

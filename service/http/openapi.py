@@ -29,7 +29,11 @@ Json = dict[str, Any]
 API_PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
 _EVERY = ("overloaded", "database_unavailable", "internal_error")
-_GUARDED = ("unauthenticated", "key_expired", "token_expired", "forbidden")
+_GUARDED = ("unauthenticated", "key_expired", "token_expired", "forbidden", "rate_limited")
+_QUOTA = {
+    "RateLimit-Policy": {"description": 'Class, quota, seconds: `"search";q=600;w=60`', "schema": {"type": "string"}},
+    "RateLimit": {"description": 'What is left, for how long: `"search";r=0;t=42`', "schema": {"type": "string"}},
+}
 _BODY = ("unreadable_body", "body_too_large", "unsupported_media_type", "invalid")
 _TAGS = {
     "jobs": "Postings: create, read, change, list, import",
@@ -259,7 +263,8 @@ def _problem_response(status: str, description: str) -> Json:
         "description": "Seconds to wait before the request is repeated",
         "schema": {"type": "integer", "minimum": 0},
     }
-    return {"description": description, "headers": {"Retry-After": wait}, "content": content}
+    headers = {"Retry-After": wait} | (_QUOTA if status == "429" else {})
+    return {"description": description, "headers": headers, "content": content}
 
 
 def _query_parameters(struct: type[msgspec.Struct], component: Json) -> list[Json]:

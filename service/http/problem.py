@@ -58,7 +58,7 @@ PROBLEMS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "The body is of a kind this path does not read"),
     "invalid": Kind(422, "The request is not valid"),
     "idempotency_key_reused": Kind(422, "The idempotency key belongs to another request"),
-    "too_many_requests": Kind(429, "Too many requests"),
+    "rate_limited": Kind(429, "A rate limit is used up"),
     "internal_error": Kind(500, "Something is wrong on our side"),
     "unavailable": Kind(503, "Not available now"),
     "overloaded": Kind(503, "Too much to do at once"),
@@ -77,7 +77,7 @@ _CODE_OF_STATUS = {
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid",
-    429: "too_many_requests",
+    429: "rate_limited",
     503: "unavailable",
 }
 
@@ -88,7 +88,7 @@ _DETAIL_OF_CODE = {
     "not_found": "Nothing is at this path",
     "method_not_allowed": "See the Allow header for what this path answers",
     "body_too_large": "The body is over the limit of this path",
-    "too_many_requests": "Repeat the request after the time in Retry-After",
+    "rate_limited": "Repeat the request after the time in Retry-After",
     "internal_error": "The fault is logged under the request_id of this answer",
 }
 

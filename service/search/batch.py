@@ -71,12 +71,17 @@ class BatchSearcher:
         self._embed_queries = embed_queries
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def search(self, tenant_id: int, body: bytes, *, path: str) -> SearchBatchAnswer:
+    async def search(
+        self, tenant_id: int, body: bytes, *, path: str, spend: Callable[[int], Awaitable[None]] | None = None
+    ) -> SearchBatchAnswer:
         """Answer the searches in `body`; raises UnreadableBody or Invalid where it is no batch at all.
 
-        The problem of a search names its place under `path`, the one asked for.
+        The problem of a search names its place under `path`, the one asked for. `spend` is told before anything is
+        done how many searches there are beyond one, and may refuse them.
         """
         rows = await asyncio.to_thread(read_searches, body)
+        if spend is not None:
+            await spend(len(rows) - 1)
         embed_query = await self._embedded([row for row in rows if isinstance(row, SearchRequest)])
         async with asyncio.TaskGroup() as group:
             tasks = [

@@ -1,5 +1,6 @@
 """Search over HTTP."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
@@ -9,6 +10,7 @@ from litestar.params import JSONBody, PathParameter, RawBody
 from service.access.controller import caller_of
 from service.http.decoding import JSON, StrictRequest, takes
 from service.http.problem import problems
+from service.http.rate_limits import spend_more
 from service.search.batch import BatchSearcher
 from service.search.batch_model import SearchBatch, SearchBatchAnswer, SearchFailure
 from service.search.domain import CONTINUED, Searcher
@@ -66,9 +68,11 @@ class SearchController(Controller):
         """Answer up to 50 searches at once; one that fails does not sink the rest.
 
         Each result stands where its search stands: its answer, or its problem, whose pointers lead into that search.
-        Their texts are embedded together, equal ones once. 200 whenever the batch itself could be read.
+        Their texts are embedded together, equal ones once; each counts against the rate limit. 200 whenever the batch
+        itself could be read.
         """
-        answer = await batches.search(caller_of(request).tenant_id, body, path=request.scope["path"])
+        spend = partial(spend_more, request.scope)
+        answer = await batches.search(caller_of(request).tenant_id, body, path=request.scope["path"], spend=spend)
         return Response(answer, headers=PRIVATE)
 
 

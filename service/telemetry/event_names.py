@@ -27,6 +27,8 @@ EVENTS = (
     Event("breaker.changed", "warning", "queries are no longer, or again, sent to the embedder; info when closed"),
     Event("admission.overloaded", "warning", "requests are turned away: more come than can be served"),
     Event("admission.recovered", "info", "in a second fewer were turned away than may wait in line"),
+    Event("store.lost", "warning", "the shared store does not answer; each process counts calls by itself meanwhile"),
+    Event("store.back", "info", "calls are counted in the shared store again"),
     Event("embedder.chosen", "info", "the model of the first generation was chosen; warning when not the first choice"),
     Event("embedder.absent", "warning", "queries and postings cannot be embedded; the reason says why"),
     Event("embedder.back", "info", "they can be embedded again"),

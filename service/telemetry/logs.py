@@ -9,7 +9,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from service.telemetry.record import current_record_var, current_stage_var
-from service.telemetry.redact import hide_in_fields
+from service.telemetry.redact import hide_in_fields, hide_queries
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -76,7 +76,8 @@ class _ToStructlog(logging.Handler):
             return
         level = min(max(record.levelno // 10 * 10, LEVELS["debug"]), LEVELS["error"])
         try:
-            get_logger(record.name).log(level, "log", message=record.getMessage(), exc_info=record.exc_info)
+            message = hide_queries(record.getMessage())
+            get_logger(record.name).log(level, "log", message=message, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 -- logging's contract: a handler never raises into the caller
             self.handleError(record)
 

@@ -11,7 +11,16 @@ import msgspec
 Value: TypeAlias = str | bool | int | float
 SpanKind: TypeAlias = Literal["server", "client", "producer", "consumer", "internal"]
 StageName: TypeAlias = Literal[
-    "admission", "authenticate", "embed", "pool_wait", "query", "fuse", "encode", "send_task", "poll_tasks"
+    "admission",
+    "authenticate",
+    "rate_limit",
+    "embed",
+    "pool_wait",
+    "query",
+    "fuse",
+    "encode",
+    "send_task",
+    "poll_tasks",
 ]
 
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -62,6 +71,7 @@ class Metric(msgspec.Struct, frozen=True):
 STAGES: dict[StageName, Stage] = {
     "admission": Stage("admission", "internal", "admission", "waiting for a place among the requests served at once"),
     "authenticate": Stage("authenticate", "internal", "auth", "checking the caller's credentials"),
+    "rate_limit": Stage("rate_limit.take", "client", "quota", "asking the shared store for the caller's quota"),
     "embed": Stage(
         "embeddings {gen_ai.request.model}",
         "client",
@@ -233,6 +243,9 @@ METRICS = (
         "Requests turned away: line_full, waited_too_long, overloaded.",
         ("class", "reason"),
     ),
+    Metric("jobsense_rate_limited_total", "counter", "Requests answered 429: search, write, read, auth.", ("class",)),
+    Metric("jobsense_store_up", "gauge", "1 while calls are counted in the shared store, 0 while in this process."),
+    Metric("jobsense_store_failures_total", "counter", "Calls of the store that failed, by why.", ("reason",)),
     Metric("jobsense_embed_batch_size", "histogram", "Tasks in a batch.", buckets=BATCH_BUCKETS),
     Metric("jobsense_query_cache_total", "counter", "Query vectors by hit, miss, shared.", ("result",)),
     Metric("jobsense_query_cache_entries", "gauge", "Query vectors that are remembered."),

@@ -10,11 +10,12 @@ _PLAIN = frozenset({int, float, bool, type(None)})
 _WORDS = r"authorization|api[-_]?key|password|passwd|secret|token|cookie|credentials?|private[-_]?key"
 # The word must end the name: `access_token` is a secret, `gen_ai.usage.input_tokens` is a number of tokens.
 _SECRET_NAME = re.compile(rf"(?:^|[-_.])(?:{_WORDS})$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/]+@")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
 _ASSIGNED = re.compile(
     rf"((?:{_WORDS})[\"']?\s*[=:]\s*)(?:(?:b?[\"'])?(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s&,;\"')}}\]]+)",
     re.IGNORECASE,
 )
+_QUERY = re.compile(r"(\bhttps?://[^\s?\"']*)\?[^\s\"']*")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 
 
@@ -33,6 +34,11 @@ def hide_secrets(text: str) -> str:
     if " " in text:
         text = _BEARER.sub(rf"\1 {HIDDEN}", text)
     return text
+
+
+def hide_queries(text: str) -> str:
+    """Replace the query of every URL in `text`, which may hold a key under any name."""
+    return _QUERY.sub(rf"\1?{HIDDEN}", text) if "?" in text else text
 
 
 def hide_in_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -32,10 +32,10 @@ async def test_live_and_ready(shared: Service) -> None:
 
 
 async def test_the_report_names_every_part(api: Service) -> None:
-    """The report holds database, pool, embedder and backlog, each with its state and what there is to know."""
+    """The report holds database, pool, embedder, backlog and store, each with its state and what there is to know."""
     await create(api)
     report = (await api.client.get("/health")).json()
-    assert (report["status"], set(report["parts"])) == ("up", {"database", "pool", "embedder", "backlog"})
+    assert (report["status"], set(report["parts"])) == ("up", {"database", "pool", "embedder", "backlog", "store"})
     assert report["version"]
     parts = report["parts"]
     assert re.match(r"1[678]\.", parts["database"]["detail"]["postgres"])

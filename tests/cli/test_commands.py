@@ -114,7 +114,7 @@ def test_settings_prints_every_one_with_its_variable(call: Call, dsn: str) -> No
     assert result.code == 0
     assert lines["JOBSENSE_WORKERS"] == "3"
     assert lines["JOBSENSE_DATABASE_URL"] == "(hidden)"
-    assert lines["JOBSENSE_STORE_URL"] == "(unset)  # not in effect yet"
+    assert lines["JOBSENSE_STORE_URL"] == "(unset)"
     assert dsn not in result.out
 
 

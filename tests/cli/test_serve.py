@@ -71,7 +71,7 @@ def test_a_signal_lets_running_requests_end(start: Start, tmp_path: Path, dsn: s
 
 
 def test_answers_of_one_process(start: Start, tmp_path: Path, dsn: str) -> None:
-    """Date and no server name; HSTS only behind the trusted proxy's https; memory and delay within their bounds."""
+    """Date and no server name; behind a trusted proxy HSTS and the caller's address; memory and delay in bounds."""
     running, address = begin(start, tmp_path, dsn, trusted_proxies="127.0.0.1")
     with httpx.Client(base_url=address) as client:
         plain = client.get("/health/live")
@@ -80,6 +80,11 @@ def test_answers_of_one_process(start: Start, tmp_path: Path, dsn: str) -> None:
         assert "strict-transport-security" not in plain.headers
         forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
         assert "strict-transport-security" in client.get("/health/live", headers=forwarded).headers
+        assert (
+            client.get("/nowhere", headers=forwarded | {"X-Forwarded-For": "6.6.6.6, 203.0.113.7"}).status_code == 404
+        )
+        running.wait_for(r'"client\.address":"203\.0\.113\.7"')
+        assert "6.6.6.6" not in running.out
         assert median_s(client) < NAGLE_S
     status = Path(f"/proc/{running.process.pid}/status").read_text()
     resident = re.search(r"VmRSS:\s+(\d+) kB", status)
@@ -98,10 +103,16 @@ def median_s(client: httpx.Client) -> float:
 
 
 def test_a_proxy_that_is_not_trusted_changes_nothing(start: Start, tmp_path: Path, dsn: str) -> None:
-    """Its headers say https to anybody; they are not believed."""
-    _, address = begin(start, tmp_path, dsn)
-    answer = httpx.get(f"{address}/health/live", headers={"X-Forwarded-Proto": "https"})
-    assert "strict-transport-security" not in answer.headers
+    """Its headers say https and other addresses to anybody; they are not believed, nor do they get around a limit."""
+    running, address = begin(start, tmp_path, dsn, rate_limit_read="3/hour")
+    said = {"X-Forwarded-Proto": "https", "Forwarded": "for=203.0.113.7;proto=https", "X-Real-IP": "203.0.113.7"}
+    answers = [
+        httpx.get(f"{address}/api/v1/jobs", headers=said | {"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert all("strict-transport-security" not in answer.headers for answer in answers)
+    running.wait_for(r'"client\.address":"127\.0\.0\.1"')
+    assert "203.0.113" not in running.out
 
 
 @pytest.mark.parametrize("fails", [False, True])

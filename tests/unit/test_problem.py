@@ -49,7 +49,7 @@ RAISED: dict[str, tuple[Exception, int, str]] = {
     "chained": (ExceptionGroup(SECRET, [ValueError(SECRET)]), 500, "internal_error"),
     "litestar-401": (NotAuthorizedException(SECRET), 401, "unauthenticated"),
     "litestar-403": (PermissionDeniedException(SECRET), 403, "forbidden"),
-    "litestar-429": (TooManyRequestsException(SECRET, headers={"Retry-After": "9"}), 429, "too_many_requests"),
+    "litestar-429": (TooManyRequestsException(SECRET, headers={"Retry-After": "9"}), 429, "rate_limited"),
     "litestar-418": (HTTPException(SECRET, status_code=418), 400, "bad_request"),
     "litestar-500": (HTTPException(SECRET), 500, "internal_error"),
     "litestar-503": (HTTPException(SECRET, status_code=503, extra=[SECRET]), 503, "unavailable"),

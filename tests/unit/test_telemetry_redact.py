@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.telemetry.redact import HIDDEN, hide_in_fields, is_secret_name
+from service.telemetry.redact import HIDDEN, hide_in_fields, hide_queries, is_secret_name
 
 CANARY = "S3cr.t-value"
 URL = f"postgresql://jobs:{CANARY}@db/x"
@@ -21,6 +21,7 @@ URL = f"postgresql://jobs:{CANARY}@db/x"
         {"calls": [{"url": URL}, {"token": [CANARY]}]},
         {"args": (f"token={CANARY}", frozenset({f"Basic {CANARY}"}))},
         {"url": URL.encode()},
+        {"url": f"valkey://me:a/{CANARY}/b@store:6379/0 is away"},
         {"error": ValueError(f"cannot reach {URL}")},
         {"nested": [[{"deeper": {"client.secret": {"id": 1, "value": CANARY}}}]]},
         {"api_key": 5, "text": f"api_key: {CANARY}"},
@@ -77,3 +78,10 @@ def test_no_shape_lets_a_secret_through(fields: dict[str, Any]) -> None:
     hidden = hide_in_fields(fields)
     assert set(hidden) == names
     assert CANARY not in repr(hidden)
+
+
+def test_queries_of_addresses_are_hidden() -> None:
+    """A library's line about a call keeps the address, and loses what may be a key under any name."""
+    line = f'HTTP Request: GET https://rates.example/latest?key={CANARY}&x=1 "HTTP/1.1 200 OK"'
+    assert hide_queries(line) == f'HTTP Request: GET https://rates.example/latest?{HIDDEN} "HTTP/1.1 200 OK"'
+    assert hide_queries("what? nothing") == "what? nothing"

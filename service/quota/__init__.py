@@ -1,0 +1,1 @@
+"""Quotas: how often a caller may call, counted exactly over several processes where there is a store."""
