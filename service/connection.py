@@ -23,8 +23,8 @@ HEAD_S = 10.0
 """What a head may take, from the opening of the connection or its own first byte on."""
 LINGER_S = 10.0
 """How long the rest of a body is read past that was answered before it was complete."""
-FAREWELL_S = 1.0
-"""How long a client may go on sending after it was told that this is no request."""
+FAREWELL_S = 5.0
+"""How long a client may go on sending after the last answer: cut off at once it might never see that."""
 MAX_AHEAD = 64
 """Requests that may be sent before the ones ahead of them are answered."""
 
@@ -47,6 +47,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Give the client some time to say what it wants."""
         super().connection_made(transport)
+        self._outlet: Any = _Outlet(self)
         self._end_within(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,6 +103,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             self._fail(RequestError("Too many requests were sent ahead"))
         super().on_headers_complete()
+        self.cycle.transport = self._outlet
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -119,8 +121,14 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or wait for it; not for ever while the last one is still being sent."""
         super().on_response_complete()
-        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+        if self.cycle.response_complete and self.cycle.more_body and not self._deaf:
             self._end_within(LINGER_S)
+
+    def part(self) -> None:
+        """End the connection after the last answer, when the client has seen it."""
+        self._deaf, self._in_head = True, False
+        self.transport.write_eof()
+        self._end_within(FAREWELL_S)
 
     def _stay(self, rest: bytes) -> None:
         """Read a request again that proposes another protocol, without the proposal.
@@ -161,9 +169,7 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.write(_rendered(fault))
-        # Closed at once, with bytes of the client unread, the answer might be lost on its way.
-        self.transport.write_eof()
-        self._end_within(FAREWELL_S)
+        self.part()
 
     def _answers_before_it_ends(self) -> bool:
         """Where a whole request is under way, it is the last to be answered, and nothing more is read."""
@@ -186,6 +192,22 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Outlet:
+    """The transport as an answer sees it: closed while its request is still coming, it ends when that has been read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection.cycle.more_body and not self.is_closing():
+            self._connection.part()
+        else:
+            self._connection.transport.close()
 
 
 def _rendered(fault: RequestError) -> bytes:

@@ -219,7 +219,8 @@ def _check_headers(request: StrictRequest, expected: tuple[str, ...]) -> None:
         raise UnsupportedMediaType(f"This path reads {' or '.join(expected)}, named in Content-Type")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("The body must be UTF-8")
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+    codings = ",".join(request.headers.getall("content-encoding", [])).lower().split(",")
+    if any(coding.strip() not in ("identity", "") for coding in codings):
         raise UnsupportedMediaType("The body must not be compressed")
 
 

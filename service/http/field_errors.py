@@ -34,9 +34,6 @@ class Unfit(msgspec.Struct, frozen=True):
 NUL = Unfit("Text must not hold the character U+0000", "unstorable_text")
 LONE_SURROGATE = Unfit("Text must not hold half of a surrogate pair", "unstorable_text")
 
-_MARKED = frozenset((str, dict, list, Unfit))
-"""What may be unfit, or hold it."""
-
 
 def text_fault(text: str) -> Unfit | None:
     """Say why PostgreSQL could not store `text`, or None where it can."""
@@ -112,6 +109,24 @@ def _pointer(at: _Place) -> str:
     return functools.reduce(child, reversed(steps), at)
 
 
+def _is_sound(value: Any) -> bool:
+    """Whether nothing in a value is unfit."""
+    pending = [value]
+    for node in pending:  # which grows meanwhile
+        if isinstance(node, str):
+            if text_fault(node):
+                return False
+        elif isinstance(node, dict):
+            if any(map(text_fault, node)):
+                return False
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, Unfit):
+            return False
+    return True
+
+
 class _Walk:
     """Compare a value with a type, node by node, and keep what does not fit."""
 
@@ -125,10 +140,10 @@ class _Walk:
 
     def mark_unfit(self, value: Any, pointer: str) -> Any:
         """Copy `value` with every unfit text replaced by its mark, reporting each: no type check would find them."""
-        return self._mark(value, pointer) if type(value) in _MARKED else value
+        return value if _is_sound(value) else self._mark(value, pointer)
 
     def _mark(self, value: Any, at: "_Place") -> Any:
-        # A body of a megabyte has hundreds of thousands of nodes: numbers cost no call, and no pointer is made in vain.
+        # A body of a megabyte has hundreds of thousands of nodes, so no pointer is made in vain.
         if isinstance(value, str):
             value = text_fault(value) or value
         if isinstance(value, Unfit):
@@ -138,11 +153,9 @@ class _Walk:
             for key in value:
                 if fault := text_fault(key):
                     self.add(fault.code, fault.detail, _pointer((at, key)))
-            return {key: self._mark(item, (at, key)) if type(item) in _MARKED else item for key, item in value.items()}
+            return {key: self._mark(item, (at, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [
-                self._mark(item, (at, index)) if type(item) in _MARKED else item for index, item in enumerate(value)
-            ]
+            return [self._mark(item, (at, index)) for index, item in enumerate(value)]
         return value
 
     def visit(self, annotation: Any, value: Any, pointer: str) -> bool:
