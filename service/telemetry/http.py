@@ -11,7 +11,6 @@ from opentelemetry import trace
 
 from service.telemetry.record import Record
 from service.telemetry.recorder import Recorder, server_timing
-from service.telemetry.redact import printable
 from service.telemetry.security import security_headers
 from service.telemetry.stages import begin, note_exception
 from service.telemetry.w3c import format_traceparent, parse_traceparent
@@ -241,7 +240,7 @@ class _Exchange:
                 "http.request",
                 record,
                 duration_ms=round(seconds * 1000, 3),
-                **{"url.path": printable(path[:_LONGEST_VALUE])},
+                **{"url.path": path[:_LONGEST_VALUE]},
                 **fields,
             )
         if recorder.sink is not None and record.sampled:

@@ -3,7 +3,6 @@
 import re
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 HIDDEN = "***"
 _PLAIN = frozenset({int, float, bool, type(None)})
@@ -56,8 +55,3 @@ def _hide_in_value(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_hide_in_value(inner) for inner in value]
     return value if type(value) in _PLAIN else hide_secrets(str(value))
-
-
-def printable(path: str) -> str:
-    """A path as a log may show it: characters that a terminal obeys, or that end a line, are percent-encoded again."""
-    return path if path.isprintable() else quote(path, errors="replace")
