@@ -2,7 +2,7 @@
 
 uvicorn waits for the end of a head for ever and keeps as much of it as comes; it does so for trailers, for extensions
 of chunks, and for requests that are sent before the ones ahead of them are answered. Here each of these has its bound,
-a head has to name one host (RFC 9112, section 3.2), and what is no HTTP is answered with a problem like all the rest.
+and what is no HTTP is answered with a problem like all the rest.
 """
 
 import asyncio
@@ -38,7 +38,6 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = False
-        self._room = MAX_HEAD_BYTES
         self._barren = 0  # bytes that were neither of a body nor the end of anything
         self._fault: RequestError | None = None
         self._proposed = False  # another protocol
@@ -76,34 +75,28 @@ class Connection(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._in_head = True
-        self._room = MAX_HEAD_BYTES
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer, which nobody asks for."""
-        self._room -= len(name) + len(value)
-        if self._room < 0 or len(self.headers) >= MAX_HEADERS:
-            self._fail(HeadTooLarge(f"A head may have {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes"))
-        if self._in_head:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin a request, if its head is one that can be understood."""
+        """Begin a request, if its head is within the bounds."""
         self._in_head = False
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._proposed = True
             return
-        self._barren = 0
-        if len(self.url) > self._room:
-            self._fail(HeadTooLarge(f"The address and the headers may have {MAX_HEAD_BYTES} bytes"))
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0"):
-            self._fail(RequestError("A request names one host, in one Host header"))
+        # What came so far may hold a body too, so it is counted exactly only where it is much.
+        if len(self.headers) > MAX_HEADERS or (self._barren > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES):
+            self._fail(HeadTooLarge(f"A head may have {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes"))
         if len(self.pipeline) >= MAX_AHEAD:
             self.transport.abort()
             self._fail(RequestError("Too many requests were sent ahead"))
         super().on_headers_complete()
+        self._barren = 0
         self.cycle.transport = self._outlet
+        self.headers = []  # what comes after a body is no header of it (RFC 9110, section 6.5.1)
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -115,7 +108,8 @@ class Connection(HttpToolsProtocol):
         if self._proposed:
             return
         self._barren = 0
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
