@@ -14,7 +14,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import HeadTooLarge, RequestError
 from service.http.problem import MEDIA_TYPE, problem_of
+from service.telemetry.logs import get_logger
 from service.telemetry.security import security_headers
+
+log = get_logger(__name__)
 
 MAX_HEAD_BYTES = 65_536
 """What the address and the headers of a request may weigh; a search text of 2,000 characters fits in a URL."""
@@ -156,6 +159,7 @@ class Connection(HttpToolsProtocol):
         if self._answers_before_it_ends():
             return
         self._deaf, self._in_head = True, False
+        log.info("http.refused", code=fault.code, reason=fault.detail, **{"client.address": (self.client or ("",))[0]})
         if cycle is not None and cycle.more_body and (cycle.response_started or self.pipeline):
             self.transport.close()  # what is broken has its answer, or is not the next to get one
             return

@@ -69,6 +69,8 @@ async def on_socket(api: Service, telemetry: Telemetry) -> AsyncIterator[httpx.A
         http=Connection,
         ws="none",
         log_config=None,
+        access_log=False,
+        log_level="warning",
     )
     server = OnSocket(config)
     serving = asyncio.create_task(server._serve())

@@ -67,13 +67,13 @@ def queries() -> Iterator[str]:
 async def test_a_query_is_read_or_refused(target: Target) -> None:
     """Every parameter with every hostile value: read as what it is, or refused by its name; never a fault of ours."""
     refused = 0
-    for query in queries():
+    for number, query in enumerate(queries()):
+        path = (f"{JOBS}?", f"{SEARCH}?q=cook&mode=lexical&")[number % 2]
         priced = "&currency=KES" if query.startswith("salary_m") else ""
-        for path in (JOBS, f"{SEARCH}?q=cook&mode=lexical"):
-            (answer,) = await target.wire.get(f"{path}{'&' if '?' in path else '?'}{query}{priced}")
-            assert fits(answer, query.split("=")[0]), (query, answer)
-            refused += answer.status == 422
-    assert refused > 500
+        (answer,) = await target.wire.get(f"{path}{query}{priced}")
+        assert fits(answer, query.split("=")[0]), (query, answer)
+        refused += answer.status == 422
+    assert refused > 250
 
 
 def fits(answer: Answer, name: str) -> bool:
