@@ -13,6 +13,7 @@
     |  |- BodyTooLarge           413  send less
     |  |- UnsupportedMediaType   415  send JSON
     |  |- KeyReused              422  take a new idempotency key
+    |  |- HeadTooLarge           431  send fewer or smaller headers, or a body instead of a long URL
     |  `- Invalid                422  mend the named fields, all of them listed
     |- TryLater               the caller can repeat the request unchanged, after `retry_after_s`
     |  |- DatabaseUnavailable    503
@@ -137,6 +138,12 @@ class KeyReused(RequestError):
     """The idempotency key belongs to a request that asked for something else."""
 
     code = "idempotency_key_reused"
+
+
+class HeadTooLarge(RequestError):
+    """The address and the headers of a request are more than is read of any."""
+
+    code = "head_too_large"
 
 
 class Invalid(RequestError):

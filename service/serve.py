@@ -16,6 +16,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from service.app import App, build_version, create_app
 from service.config import Settings
+from service.connection import Connection
 from service.errors import DatabaseUnavailable, OperatorError, TryLater
 from service.health.domain import Health
 from service.http.problem import send_problem
@@ -245,7 +246,7 @@ def _config(settings: Settings, asgi: Any) -> uvicorn.Config:
     return uvicorn.Config(
         asgi,
         loop="auto",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         access_log=False,

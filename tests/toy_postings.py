@@ -14,9 +14,10 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, RawBody
 from msgspec import UNSET, Meta, UnsetType
 
 from service.errors import FieldError, Invalid
-from service.http.decoding import FORM, JSON, NDJSON, StrictRequest, check_parameters, decode_rows, takes
+from service.http.decoding import FORM, JSON, NDJSON, StrictRequest, check_parameters, takes
 from service.http.parameters import decode_form
 from service.http.problem import EXCEPTION_HANDLERS
+from service.http.rows import decode_rows
 
 LIMIT = 65_536
 """Bytes of a body that the application takes."""

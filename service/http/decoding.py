@@ -13,11 +13,13 @@ What a handler does: declare `data: JSONBody[X]` for a JSON body, or `body: RawB
 anything else; declare `opt=takes(query=X)` and call `request.query(X)` for the query string.
 """
 
+import asyncio
 import functools
 import json
 import math
 import typing
 from collections.abc import Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -51,8 +53,10 @@ class _Refused:
 
 
 _REFUSED = _Refused()
-_NOT_READ = FieldError(code="invalid", detail="The value cannot be read", pointer="")
 _OUT_OF_RANGE = Unfit("Number out of range")
+_TRIMMED = frozenset((str, list, dict))
+_AT_ONCE_BYTES = 16_384
+_READERS = ThreadPoolExecutor(2, thread_name_prefix="decoding")  # more would only take turns from the event loop
 _INT_DIGITS = 4000  # Python refuses to read more than 4300 digits
 
 
@@ -72,14 +76,20 @@ def takes(*, query: type[msgspec.Struct] | None = None, body: Mapping[str, Any] 
 
 def decode_json(body: bytes, annotation: type[T]) -> T:
     """Decode a JSON body; raises UnreadableBody if it is not JSON, Invalid with every failing field otherwise."""
+    value = _decode_typed(body, annotation)
+    return _decode_slowly(body, annotation) if isinstance(value, _Refused) else value
+
+
+def _decode_typed(body: bytes, annotation: type[T]) -> T | _Refused:
+    """Decode what nothing is wrong with, and nothing has to be trimmed of: nearly every body."""
     try:
         value: T = _decoder(cast("Hashable", annotation)).decode(body)
         plain = not (b"\\" in body and b"\\u0000" in body) and not _untrimmed(value)
     except (ValueError, RecursionError, Invalid):
         # A broken body can fail its type first, and msgspec takes half a surrogate pair for broken JSON: reading the
         # body again without a type tells them apart.
-        return _decode_slowly(body, annotation)
-    return value if plain else _decode_slowly(body, annotation)
+        return _REFUSED
+    return value if plain else _REFUSED
 
 
 def read_json(body: bytes) -> Any:
@@ -94,15 +104,6 @@ def read_json(body: bytes) -> Any:
         raise UnreadableBody(f"The body is not JSON: {error}") from None
     except RecursionError:
         raise UnreadableBody("The body is nested too deeply") from None
-
-
-def decode_rows(body: bytes, media_type: str, annotation: type[T]) -> list[T | list[FieldError]]:
-    """Decode a batch, a JSON array or NDJSON, row by row: each becomes its value or the list of its errors.
-
-    Empty lines of NDJSON are passed over. Raises UnreadableBody or Invalid where an array cannot be read at all.
-    """
-    rows = [line for line in body.split(b"\n") if line.strip()] if media_type == NDJSON else _split_array(body)
-    return [_decode_row(row, annotation) for row in rows]
 
 
 class StrictRequest(Request[Any, Any, State]):
@@ -137,7 +138,9 @@ class StrictRequest(Request[Any, Any, State]):
         body = await super().body()  # Litestar has called `body` before, and so checked the headers
         refused: list[FieldError] = _state(self).get("field_errors", [])
         try:
-            value = decode_json(body, annotation)
+            value = _decode_typed(body, annotation)
+            if value is _REFUSED:
+                value = await _decode_aside(body, annotation)
         except Invalid as error:
             refused = [*refused, *error.errors]
         if not refused:
@@ -216,29 +219,14 @@ def _check_headers(request: StrictRequest, expected: tuple[str, ...]) -> None:
         raise UnsupportedMediaType(f"This path reads {' or '.join(expected)}, named in Content-Type")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("The body must be UTF-8")
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+    codings = ",".join(request.headers.getall("content-encoding", [])).lower().split(",")
+    if any(coding.strip() not in ("identity", "") for coding in codings):
         raise UnsupportedMediaType("The body must not be compressed")
 
 
 @functools.lru_cache(maxsize=512)
 def _decoder(annotation: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(annotation)
-
-
-def _split_array(body: bytes) -> list[bytes]:
-    try:
-        return [bytes(row) for row in _decoder(list[msgspec.Raw]).decode(body)]
-    except (ValueError, RecursionError):
-        raise Invalid(all_errors(list[Any], read_json(body)) or [_NOT_READ]) from None
-
-
-def _decode_row(row: bytes, annotation: type[T]) -> T | list[FieldError]:
-    try:
-        return decode_json(row, annotation)
-    except Invalid as error:
-        return list(error.errors)
-    except UnreadableBody as error:
-        return [FieldError(code=error.code, detail=error.detail, pointer="")]
 
 
 def _decode_slowly(body: bytes, annotation: type[T]) -> T:
@@ -250,6 +238,13 @@ def _decode_slowly(body: bytes, annotation: type[T]) -> T:
     if errors := all_errors(annotation, value):
         raise Invalid(errors)
     return msgspec.convert(value, annotation, strict=True, str_keys=True)
+
+
+async def _decode_aside(body: bytes, annotation: type[T]) -> T:
+    """Decode slowly; a large body in a thread, since reading one that is made for it takes longer than others wait."""
+    if len(body) <= _AT_ONCE_BYTES:
+        return _decode_slowly(body, annotation)
+    return await asyncio.get_running_loop().run_in_executor(_READERS, _decode_slowly, body, annotation)
 
 
 def _untrimmed(value: Any) -> bool:
@@ -268,9 +263,9 @@ def _trimmed(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):
-        return [_trimmed(item) for item in value]
+        return [_trimmed(item) if type(item) in _TRIMMED else item for item in value]
     if isinstance(value, dict):
-        return {key: _trimmed(item) for key, item in value.items()}
+        return {key: _trimmed(item) if type(item) in _TRIMMED else item for key, item in value.items()}
     return value
 
 

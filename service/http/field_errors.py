@@ -4,11 +4,12 @@ This runs only after a typed decode has failed, so it may take its time; the hap
 """
 
 import functools
+import itertools
 import types
 import typing
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 
@@ -17,6 +18,8 @@ from service.errors import FieldError, Invalid
 MAX_ERRORS = 50
 """An answer lists at most this many errors; mending those shows the rest."""
 
+_MOST_ITEMS = 10_000
+"""Of a longer array, which nothing here takes, the rest is not looked at: the array itself is what does not fit."""
 _DETAIL_CHARS = 300
 _POINTER_CHARS = 500
 
@@ -94,6 +97,36 @@ def struct_class(annotation: Any) -> type[msgspec.Struct] | None:
     return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
 
 
+_Place: TypeAlias = "str | tuple[_Place, str | int]"
+"""A pointer, or a place and a step below it."""
+
+
+def _pointer(at: _Place) -> str:
+    steps = []
+    while not isinstance(at, str):
+        at, step = at
+        steps.append(step)
+    return functools.reduce(child, reversed(steps), at)
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether nothing in a value is unfit."""
+    pending = [value]
+    for node in pending:  # which grows meanwhile
+        if isinstance(node, str):
+            if text_fault(node):
+                return False
+        elif isinstance(node, dict):
+            if any(map(text_fault, node)):
+                return False
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, Unfit):
+            return False
+    return True
+
+
 class _Walk:
     """Compare a value with a type, node by node, and keep what does not fit."""
 
@@ -107,18 +140,22 @@ class _Walk:
 
     def mark_unfit(self, value: Any, pointer: str) -> Any:
         """Copy `value` with every unfit text replaced by its mark, reporting each: no type check would find them."""
+        return value if _is_sound(value) else self._mark(value, pointer)
+
+    def _mark(self, value: Any, at: "_Place") -> Any:
+        # A body of a megabyte has hundreds of thousands of nodes, so no pointer is made in vain.
         if isinstance(value, str):
             value = text_fault(value) or value
         if isinstance(value, Unfit):
-            self.add(value.code, value.detail, pointer)
+            self.add(value.code, value.detail, _pointer(at))
             return value
         if isinstance(value, dict):
             for key in value:
                 if fault := text_fault(key):
-                    self.add(fault.code, fault.detail, child(pointer, key))
-            return {key: self.mark_unfit(item, child(pointer, key)) for key, item in value.items()}
+                    self.add(fault.code, fault.detail, _pointer((at, key)))
+            return {key: self._mark(item, (at, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.mark_unfit(item, child(pointer, index)) for index, item in enumerate(value)]
+            return [self._mark(item, (at, index)) for index, item in enumerate(value)]
         return value
 
     def visit(self, annotation: Any, value: Any, pointer: str) -> bool:
@@ -185,20 +222,22 @@ class _Walk:
                 wrong = True
         if config.forbid_unknown_fields:
             known = {field.encode_name for field in fields} | {config.tag_field}
-            for key in value.keys() - known:
+            for key in (key for key in value if key not in known):
                 self.add("unknown", "This field is not known here", child(pointer, key))
                 wrong = True
+                if len(self.errors) >= MAX_ERRORS:
+                    break
         return wrong
 
     def _descend_array(self, annotation: Any, value: list[Any], pointer: str) -> bool:
         plain = without_annotated(annotation)
         args = typing.get_args(plain)
         if typing.get_origin(plain) is tuple and args[-1] is not Ellipsis:
-            inner: Sequence[Any] = args if len(args) == len(value) else ()
+            inner: Iterable[Any] = args if len(args) == len(value) else ()
         else:
-            inner = [args[0]] * len(value) if args else ()
+            inner = itertools.repeat(args[0]) if args else ()
         wrong = False
-        for index, (item_type, item) in enumerate(zip(inner, value, strict=False)):
+        for index, (item_type, item) in enumerate(zip(inner, value[:_MOST_ITEMS], strict=False)):
             wrong |= self.visit(item_type, item, child(pointer, index))
             if len(self.errors) >= MAX_ERRORS:
                 break

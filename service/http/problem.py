@@ -59,6 +59,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid": Kind(422, "The request is not valid"),
     "idempotency_key_reused": Kind(422, "The idempotency key belongs to another request"),
     "rate_limited": Kind(429, "A rate limit is used up"),
+    "head_too_large": Kind(431, "The address and the headers are too large"),
     "internal_error": Kind(500, "Something is wrong on our side"),
     "unavailable": Kind(503, "Not available now"),
     "overloaded": Kind(503, "Too much to do at once"),
@@ -94,6 +95,7 @@ _DETAIL_OF_CODE = {
 
 _BEARER = 'Bearer realm="jobsense"'
 _UNAUTHORIZED = 401
+_INSTANCE_CHARS = 500  # more of a path would be a large answer to a small mistake
 
 _MISSING = re.compile(r"Missing required \w+ parameter '([^']*)'")
 
@@ -208,7 +210,7 @@ def _rendered(scope: Scope, error: Exception) -> tuple[bytes, int, dict[str, str
     record = current_record()
     problem = problem_of(
         error,
-        instance=quote(scope["path"], errors="replace"),
+        instance=quote(scope["path"][:_INSTANCE_CHARS], errors="replace"),
         request_id=state.get("request_id") or (record.request_id if record else None),
         trace_id=state.get("trace_id") or current_trace_id() or None,
     )

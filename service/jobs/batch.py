@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from service.errors import FieldError, Invalid
-from service.http.decoding import decode_rows
+from service.http.rows import decode_rows
 from service.jobs.domain import Jobs
 from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare

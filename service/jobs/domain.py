@@ -29,7 +29,7 @@ from service.jobs.model import (
     Stored,
 )
 from service.jobs.pay import Conversions, no_conversions, pay_bands
-from service.jobs.prepare import fold, prepare
+from service.jobs.prepare import fold, prepare_aside
 from service.jobs.stats import JobStats
 from service.telemetry.stages import count, outbound_headers
 
@@ -86,7 +86,7 @@ class Jobs:
         """
         if errors := self.check(job):
             raise Invalid(errors)
-        now, new = now_utc(), prepare(job)
+        now, new = now_utc(), await prepare_aside(job)
         (stored,) = await _upsert(db or self._db, tenant_id, [new], replace=False, now=now)
         if stored.status != "created":
             raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
@@ -179,7 +179,7 @@ class Jobs:
                 connection,
                 tenant_id=tenant_id,
                 job_id=job_id,
-                row=_json(prepare(new)),
+                row=_json(await prepare_aside(new)),
                 now=now_utc(),
                 traceparent=outbound_headers().get("traceparent"),
             )

@@ -9,12 +9,13 @@ from service.jobs.fields import Period
 
 _FOLDED = "Compared after trimming and case folding."
 
-SomeSources = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=50)]
-SomeCompanies = Annotated[
-    tuple[Annotated[str, Meta(max_length=200)], ...], Meta(min_length=1, max_length=50, description=_FOLDED)
-]
+_Source = Annotated[str, Meta(min_length=1, max_length=64)]
+_Company = Annotated[str, Meta(min_length=1, max_length=200)]
+_EmploymentType = Annotated[str, Meta(min_length=1, max_length=100)]
+SomeSources = Annotated[tuple[_Source, ...], Meta(min_length=1, max_length=50)]
+SomeCompanies = Annotated[tuple[_Company, ...], Meta(min_length=1, max_length=50, description=_FOLDED)]
 SomeLocation = Annotated[str, Meta(min_length=1, max_length=500, description=_FOLDED)]
-SomeEmploymentTypes = Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(min_length=1, max_length=50)]
+SomeEmploymentTypes = Annotated[tuple[_EmploymentType, ...], Meta(min_length=1, max_length=50)]
 LeastPay = Annotated[
     float,
     Meta(ge=0, le=1e12, description="Pay reaches this amount of `currency` for each `salary_period`, once converted."),

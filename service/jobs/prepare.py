@@ -1,5 +1,6 @@
 """Derives what is stored beside a posting: plain text, folded names, and the hashes that tell a change from none."""
 
+import asyncio
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from service.jobs.model import JobInput, NewJob
 from service.plaintext import to_plain_text
 
 _SEPARATOR = "\x1f"
+_AT_ONCE_CHARS = 10_000
 
 
 def fold(text: str) -> str:
@@ -33,6 +35,13 @@ def prepare(job: JobInput, *, index: int = 0, unread: Mapping[str, str] | None =
         text_hash=_hash_text(job, body),
         **fields,
     )
+
+
+async def prepare_aside(job: JobInput) -> NewJob:
+    """The same within a request: HTML that is long, and may be made to take time, is read beside the event loop."""
+    if job.description is None or len(job.description) <= _AT_ONCE_CHARS:
+        return prepare(job)
+    return await asyncio.to_thread(prepare, job)
 
 
 def _in_utc(value: Any) -> Any:

@@ -1,18 +1,15 @@
 """Answers many searches at once: each read, answered or refused by itself, and their texts embedded together."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from service.errors import DatabaseUnavailable, EmbedderUnavailable, FieldError, Invalid, TextRefused
-from service.http.decoding import JSON, decode_rows, read_json
-from service.http.field_errors import all_errors
 from service.http.problem import problem_of
+from service.http.rows import decode_row, take_apart
 from service.search.batch_model import MOST_SEARCHES, SearchBatchAnswer, SearchFailure
 from service.search.domain import EmbedQuery, QueryVectorLike, Searcher
 from service.search.model import SearchAnswer, SearchRequest
@@ -41,26 +38,13 @@ class _Shape(msgspec.Struct, forbid_unknown_fields=True):
     searches: Annotated[list[Any], _Bounds]
 
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-"""An escape in JSON: a whole surrogate pair, half of one, or the beginning of any other."""
 _DECODER = msgspec.json.Decoder(_Unread)
 
 
 def read_searches(body: bytes) -> list[Row]:
     """The searches of a batch, each a request or the list of its errors; raises UnreadableBody or Invalid."""
-    return list(decode_rows(b"[%b]" % b",".join(_split(body)), JSON, SearchRequest))
-
-
-def _split(body: bytes) -> list[msgspec.Raw]:
-    # msgspec takes half a surrogate pair for broken JSON. A zero stands in for it, which is refused by field likewise.
-    for readable in (body, _ESCAPE.sub(lambda found: found[0] if found["half"] is None else rb"\u0000", body)):
-        with suppress(ValueError, RecursionError):
-            return _DECODER.decode(readable).searches
-    nothing = [FieldError(code="invalid", detail="The value cannot be read", pointer="")]
-    raise Invalid(all_errors(_Shape, read_json(body)) or nothing)
+    parts = take_apart(body, lambda readable: _DECODER.decode(readable).searches, _Shape)
+    return [decode_row(part, SearchRequest) for part in parts]
 
 
 class BatchSearcher:

@@ -15,6 +15,9 @@ class Event(msgspec.Struct, frozen=True):
 
 EVENTS = (
     Event("http.request", "info", "one line for each request; error on 5xx, debug on health and metrics"),
+    Event(
+        "http.refused", "info", "a connection was ended for what came over it; it was no request, or too large a head"
+    ),
     Event("task.done", "info", "one line for each unit of work outside a request"),
     Event("embed.batch", "info", "one line for each batch of embedding tasks"),
     Event("embed.failed", "warning", "a posting was set aside; the reason says why"),

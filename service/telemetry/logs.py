@@ -1,6 +1,7 @@
 """Configures structlog once for the process: one line for each event, JSON or console, libraries' lines included."""
 
 import logging
+import re
 import sys
 from typing import Any, BinaryIO, Literal, cast
 
@@ -108,9 +109,12 @@ def _with_ids(event: EventDict, fields: dict[str, str]) -> EventDict:
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
     line = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event"), **event}
     try:
-        return _ENCODER.encode(line)
+        encoded = _ENCODER.encode(line)
     except UnicodeEncodeError:  # half a surrogate pair, as undecodable file names have
-        return _ENCODER.encode(_encodable(line))
+        encoded = _ENCODER.encode(_encodable(line))
+    if encoded.isascii() and b"\x7f" not in encoded:
+        return encoded
+    return _OBEYED.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), encoded)
 
 
 def _encodable(value: Any) -> Any:
@@ -121,4 +125,6 @@ def _encodable(value: Any) -> Any:
     return str(value).encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
+_OBEYED = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf")
+"""What JSON leaves as it is although terminals obey it or end a line there: C1 codes, separators, bidi marks."""
 _ENCODER = msgspec.json.Encoder(enc_hook=str)

@@ -11,6 +11,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from service.config import Settings
+from service.connection import Connection
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.conftest import Server, Service, running
@@ -61,7 +62,15 @@ class OnSocket(uvicorn.Server):
 async def on_socket(api: Service, telemetry: Telemetry) -> AsyncIterator[httpx.AsyncClient]:
     """The application behind the server that it runs under, over TCP."""
     config = uvicorn.Config(
-        telemetry.observe(api.app), host="127.0.0.1", port=0, lifespan="off", http="httptools", log_config=None
+        telemetry.observe(api.app),
+        host="127.0.0.1",
+        port=0,
+        lifespan="off",
+        http=Connection,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        log_level="warning",
     )
     server = OnSocket(config)
     serving = asyncio.create_task(server._serve())

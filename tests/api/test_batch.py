@@ -103,6 +103,19 @@ async def test_one_bad_row_does_not_sink_the_rest(api: Service) -> None:
     assert all("id" not in result for result in results[::2])
 
 
+async def test_half_a_character_sinks_its_own_row(shared: Service) -> None:
+    """Half a surrogate pair, anywhere in a row of an array, rejects that row; those around it are stored."""
+    first, last = json.dumps(job_body()), json.dumps(job_body())
+    halves = [json.dumps(job_body(title="x\ud83d")), json.dumps(job_body(description="\udc4d x")), '{"\\udfff": 1}']
+    body = f"[{first},{','.join(halves)},{last}]".encode()
+    answer = await shared.client.post(BATCH, content=body, headers={"content-type": "application/json"})
+    results = answer.json()["results"]
+    assert statuses(results) == ["created", "rejected", "rejected", "rejected", "created"]
+    assert [result["errors"][0]["code"] for result in results[1:4]] == ["unstorable_text"] * 3
+    assert [result["errors"][0]["pointer"] for result in results[1:4]] == ["/title", "/description", "/?"]
+    assert "half of a surrogate pair" in results[1]["errors"][0]["detail"]
+
+
 async def test_a_thousand_rows_and_no_more(api: Service) -> None:
     """1,000 rows are stored, and the same again change nothing; 1,001 are refused and none is stored."""
     rows = [job_body(external_id=f"row-{number}") for number in range(1000)]

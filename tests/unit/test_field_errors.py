@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Invalid, UnreadableBody
-from service.http.decoding import JSON, NDJSON, decode_json, decode_rows
+from service.http.decoding import JSON, NDJSON, decode_json
 from service.http.field_errors import MAX_ERRORS, all_errors
 from service.http.parameters import decode_form, decode_query
+from service.http.rows import decode_rows
 from tests.toy_postings import ListQuery, Login, Pay, Posting
 
 
