@@ -36,6 +36,7 @@ from service.search.controller import NearbyController, SearchController
 from service.stopping import Stop
 from service.telemetry.lifecycle import Telemetry
 from service.telemetry.logs import get_logger
+from service.telemetry.stages import time_encoding
 
 log = get_logger(__name__)
 
@@ -135,6 +136,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         route_handlers=CONTROLLERS,
         guards=[authenticate],
         before_request=check_parameters,
+        after_request=time_encoding,
     )
     shown = [] if settings.environment == "production" else docs_handlers()
     app = App(
@@ -173,6 +175,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
+    watch("db_client_connection_pending_requests", lambda: parts.db.waiting)
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
     watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

@@ -160,6 +160,8 @@ class _Exchange:
         """Pass a message out, with our headers on the first and the span completed before the last."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if (encoding := self.record.encoding) is not None:
+                encoding.ended = time.perf_counter_ns()
             message = {**message, "headers": self._with_headers(list(message.get("headers", ())))}
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))

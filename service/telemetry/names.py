@@ -11,7 +11,7 @@ import msgspec
 Value: TypeAlias = str | bool | int | float
 SpanKind: TypeAlias = Literal["server", "client", "producer", "consumer", "internal"]
 StageName: TypeAlias = Literal[
-    "admission", "authenticate", "embed", "pool_wait", "query", "fuse", "encode", "send_task", "poll_tasks"
+    "admission", "authenticate", "embed", "pool_wait", "query", "encode", "send_task", "poll_tasks"
 ]
 
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -73,7 +73,6 @@ STAGES: dict[StageName, Stage] = {
     "query": Stage(
         "{db.query.summary}", "client", "db", "one SQL statement, named after it", {"db.system.name": "postgresql"}
     ),
-    "fuse": Stage("rank.fuse", "internal", "fuse", "joining the ranks of the two legs"),
     "encode": Stage("response.encode", "internal", "enc", "writing the answer as JSON"),
     "send_task": Stage(
         "send embed_queue",
@@ -94,7 +93,6 @@ STAGES: dict[StageName, Stage] = {
 SPANS = (
     Span("{http.request.method} {http.route}", "server", "a request; only the method where no route matched"),
     Span("process embed_queue", "consumer", "a batch of embedding tasks, linked to the requests that queued them"),
-    Span("ingest", "internal", "one file read by the command line"),
 )
 
 ATTRIBUTES = (
@@ -117,19 +115,10 @@ ATTRIBUTES = (
     Attribute("exception.message", "string", "its message, secrets hidden (event attribute)"),
     Attribute("exception.stacktrace", "string", "its stack, secrets hidden (event attribute)"),
     Attribute("db.system.name", "string", "always `postgresql`"),
-    Attribute("db.namespace", "string", "database|schema"),
     Attribute("db.query.summary", "string", "`SELECT jobs`: the statement's short name"),
-    Attribute("db.query.text", "string", "parameterised text"),
-    Attribute("db.operation.name", "string", "SQL command"),
-    Attribute("db.collection.name", "string", "main table"),
-    Attribute("db.operation.batch.size", "int", "rows of a batch, from two"),
-    Attribute("db.response.status_code", "string", "SQLSTATE of a failure"),
-    Attribute("db.response.returned_rows", "int", "rows returned"),
-    Attribute("db.client.connection.pool.name", "string", "which pool"),
     Attribute("gen_ai.operation.name", "string", "always `embeddings`"),
     Attribute("gen_ai.provider.name", "string", "`ollama` or `local`"),
     Attribute("gen_ai.request.model", "string", "model asked for"),
-    Attribute("gen_ai.response.model", "string", "model that answered"),
     Attribute("gen_ai.embeddings.dimension.count", "int", "length of a vector"),
     Attribute("gen_ai.usage.input_tokens", "int", "tokens of the input"),
     Attribute("jobsense.embed.requests", "int", "requests that the call took, repeats included"),
@@ -143,22 +132,17 @@ ATTRIBUTES = (
     Attribute("jobsense.admission.limit", "int", "most requests served at once when this one came"),
     Attribute("jobsense.admission.in_flight", "int", "requests being served when this one came"),
     Attribute("jobsense.admission.queued", "int", "requests waiting when this one came"),
-    Attribute("jobsense.embedding.model", "string", "model of the live generation"),
+    Attribute("jobsense.embedding.model", "string", "model of the vectors that were used or made"),
     Attribute("jobsense.embedding.model_digest", "string", "digest of that model"),
-    Attribute("jobsense.ingest.rows", "int", "rows read from a file"),
-    Attribute("jobsense.ingest.rejected", "int", "rows refused"),
     Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic, lexical, batch, match or similar"),
     Attribute("jobsense.search.k", "int", "results asked for"),
     Attribute("jobsense.search.results", "int", "results returned"),
-    Attribute("jobsense.search.candidates", "int", "candidates ranked"),
-    Attribute("jobsense.search.filtered_out", "int", "candidates that the filters removed"),
-    Attribute("jobsense.search.index", "string", "index used by the vector leg"),
-    Attribute("jobsense.search.ef_search", "int", "width of the HNSW scan"),
-    Attribute("jobsense.search.iterative_scan", "string", "pgvector's iterative scan mode"),
-    Attribute("jobsense.search.leg", "string", "vector or lexical"),
+    Attribute("jobsense.search.candidates", "int", "passages that the vector leg ranked"),
+    Attribute("jobsense.search.filtered_out", "int", "passages that the filters refused, as the planner estimates"),
+    Attribute("jobsense.search.index", "string", "how the vectors were looked through: exact or index"),
+    Attribute("jobsense.search.ef_search", "int", "width of the scan by the index; absent on an exact one"),
     Attribute("jobsense.search.degraded", "boolean", "the answer lacks the semantic leg"),
     Attribute("jobsense.search.degraded_reason", "string", "why, from a closed set"),
-    Attribute("jobsense.cache.result", "string", "hit, miss, stale, coalesced or bypass"),
     Attribute("jobsense.stages.omitted", "int", "stages past the 256 that one record keeps"),
     Attribute("jobsense.links.omitted", "int", "links past the 128 that one span keeps"),
     Attribute("messaging.system", "string", "`postgresql`: the queue is a table"),
@@ -249,7 +233,7 @@ METRICS = (
     Metric("jobsense_refreshes_total", "counter", "Refresh tokens taken: ok, refused, reused.", ("outcome",)),
     Metric("jobsense_rates_fetches_total", "counter", "Fetches of exchange rates: ok, or why not.", ("outcome",)),
     Metric("jobsense_rates_newest_timestamp_seconds", "gauge", "When the newest exchange rate is from."),
-    Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed.", ("result",)),
+    Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed, dropped.", ("result",)),
     Metric("jobsense_build_info", "gauge", "Always 1; the labels say what runs.", ("version", "revision")),
 )
 

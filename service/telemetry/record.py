@@ -59,6 +59,7 @@ class Record:
 
     __slots__ = (
         "attributes",
+        "encoding",
         "error_type",
         "event",
         "events",
@@ -113,6 +114,7 @@ class Record:
         self.fields: dict[str, Value] = {}
         self.tracestate = ""
         self.turned_away = False
+        self.encoding: Stage | None = None
 
     @property
     def flags(self) -> int:

@@ -196,7 +196,7 @@ class _AsNoted(RandomIdGenerator):
 class _CountingProcessor(BatchSpanProcessor):
     """Queues spans for delivery (the oldest go when the queue is full), and counts them."""
 
-    def __init__(self, exporter: SpanExporter, metrics: Metrics) -> None:
+    def __init__(self, exporter: "_WatchedExporter", metrics: Metrics) -> None:
         super().__init__(
             exporter,
             max_queue_size=_QUEUE_SPANS,
@@ -204,6 +204,15 @@ class _CountingProcessor(BatchSpanProcessor):
             max_export_batch_size=_BATCH_SPANS,
         )
         self._metrics = metrics
+        self._exporter = exporter
+        self._queued = 0
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self._queued - self._exporter.taken >= _QUEUE_SPANS:
+            self._metrics.count("jobsense_telemetry_spans_total", "dropped")
+        else:
+            self._queued += 1
+        super().on_end(span)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         self._metrics.count("jobsense_telemetry_spans_total", "created")
@@ -219,8 +228,10 @@ class _WatchedExporter(SpanExporter):
         self._metrics = metrics
         self._failing = False
         self._stopped = False
+        self.taken = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.taken += len(spans)  # out of the queue, whatever becomes of them
         if self._stopped:
             return SpanExportResult.FAILURE
         result = self._exporter.export(spans)

@@ -18,7 +18,7 @@ from service.telemetry.lifecycle import Identification, Telemetry, start_telemet
 from service.telemetry.logs import LogFormat, LogLevel, get_logger
 from service.telemetry.names import ATTRIBUTE_BY_KEY, ATTRIBUTES, METRICS, STAGES
 from service.telemetry.redact import hide_secrets
-from service.telemetry.register import render_register
+from service.telemetry.register import with_register
 from service.telemetry.sampling import OtelSettings, Sampling, read_otel
 from service.telemetry.stages import task_record
 from service.telemetry.w3c import parse_traceparent
@@ -192,10 +192,9 @@ def test_harmless_text_is_kept() -> None:
 
 
 def test_register_is_up_to_date() -> None:
-    """otel/README.md is what the registry prints."""
-    assert (ROOT / "otel/README.md").read_text() == render_register(), (
-        "run: python -m service.telemetry.register > otel/README.md"
-    )
+    """otel/README.md has what the registry writes."""
+    page = (ROOT / "otel/README.md").read_text()
+    assert page == with_register(page), "run: python -m service.telemetry.register"
 
 
 def test_registry_is_consistent() -> None:
