@@ -143,6 +143,7 @@ ATTRIBUTES = (
     Attribute("jobsense.search.ef_search", "int", "width of the scan by the index; absent on an exact one"),
     Attribute("jobsense.search.degraded", "boolean", "the answer lacks the semantic leg"),
     Attribute("jobsense.search.degraded_reason", "string", "why, from a closed set"),
+    Attribute("jobsense.sampling.reason", "string", "why a trace was kept past its ratio: error, degraded or slow"),
     Attribute("jobsense.stages.omitted", "int", "stages past the 256 that one record keeps"),
     Attribute("jobsense.links.omitted", "int", "links past the 128 that one span keeps"),
     Attribute("messaging.system", "string", "`postgresql`: the queue is a table"),

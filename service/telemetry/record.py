@@ -66,6 +66,7 @@ class Record:
         "exception",
         "fields",
         "kept",
+        "kept_late",
         "kind",
         "links",
         "name",
@@ -110,6 +111,7 @@ class Record:
         self.exception: BaseException | None = None
         self.next_span_id = 0
         self.kept = True
+        self.kept_late = False
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
         self.tracestate = ""

@@ -77,6 +77,28 @@ async def test_an_outage_is_said_once() -> None:
     assert value("jobsense_telemetry_spans_total", {"result": "exported"}) == 1
 
 
+async def test_what_the_queue_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the collector hangs, the oldest spans give way to newer ones, and every span made is accounted for."""
+    monkeypatch.setattr("service.telemetry.traces._QUEUE_SPANS", 4)
+    monkeypatch.setattr("service.telemetry.traces._BATCH_SPANS", 2)
+    with otlp_receiver() as receiver:
+        receiver.hold.clear()
+        telemetry = start(io.BytesIO(), receiver.endpoint)
+        for _ in range(20):
+            with task_record("ingest"):
+                pass
+        receiver.hold.set()
+        await telemetry.flush()
+        await telemetry.stop()
+    spans = {
+        result: telemetry.metrics.registry.get_sample_value("jobsense_telemetry_spans_total", {"result": result})
+        for result in ("created", "exported", "dropped")
+    }
+    assert spans["created"] == 20
+    assert spans["exported"] == len(receiver.spans) <= 8
+    assert spans["dropped"] == 20 - len(receiver.spans)
+
+
 async def test_starting_twice_in_one_process() -> None:
     """A second start delivers to its own collector and counts in its own registry."""
     with otlp_receiver() as first, otlp_receiver() as second:
