@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from prometheus_client.utils import floatToGoString
 
+from service.telemetry.names import METRICS
 from tests.otel.promtool import OTEL, RULES, read_yaml, rules, run_promtool, unknown_names
 
 TESTS = sorted((OTEL / "rules/tests").glob("*_test.yml"))
@@ -32,6 +34,27 @@ def test_rules_speak_of_metrics_that_exist() -> None:
     """Every metric and label in a rule is in the register, or is recorded by another rule."""
     found = {str(rule.get("alert") or rule["record"]): unknown_names(rule["expr"]) for rule in rules()}
     assert {name: unknown for name, unknown in found.items() if unknown} == {}
+
+
+def test_rules_name_buckets_that_exist() -> None:
+    """A bound that a rule asks for is one of its histogram's, spelt as it is exported."""
+    bounds = {metric.name: {floatToGoString(bound) for bound in metric.buckets} for metric in METRICS}
+    named = [found for rule in rules() for found in re.findall(r'(\w+)_bucket\{[^}]*le="([^"]+)"', rule["expr"])]
+    assert len(named) == 3
+    assert [(name, bound) for name, bound in named if bound not in bounds[name]] == []
+
+
+def test_objectives_are_of_the_routes_that_search() -> None:
+    """Of the routes of the README, those with the scope `search` and no others are searches to the rules."""
+    rows = re.findall(r"^\| [A-Z]+ `(\S+)` \| ([\w:]*)", (OTEL.parent / "README.md").read_text(), re.MULTILINE)
+    searches = {route for route, scope in rows if scope == "search"}
+    patterns = {pattern for rule in rules() for pattern in re.findall(r'route=~"([^"]+)"', rule["expr"])}
+    assert len(rows) > 10
+    wide, narrow = sorted(patterns, key=len, reverse=True)
+    assert {route for route, _ in rows if re.fullmatch(wide, route)} == searches
+    assert {route for route, _ in rows if re.fullmatch(narrow, route)} == {
+        route for route in searches if route.endswith(("/search", "/similar"))
+    }
 
 
 def test_unknown_names_are_noticed() -> None:
