@@ -1,4 +1,4 @@
-"""Traces of `jobsense serve`: a stop delivers what was made, from every process."""
+"""Telemetry of processes: a stop delivers every span of `serve`, and `worker` answers scrapes where it is told to."""
 
 import signal
 from pathlib import Path
@@ -10,6 +10,7 @@ from tests.cli.test_commands import unused_port
 from tests.otlp_receiver import otlp_receiver, values
 
 ASKED = 60
+OPEN_METRICS = "application/openmetrics-text"
 
 
 def test_every_span_arrives_from_every_process(start: Start, tmp_path: Path, dsn: str) -> None:
@@ -37,3 +38,20 @@ def test_every_span_arrives_from_every_process(start: Start, tmp_path: Path, dsn
             values(roots[answers[0].headers["traceresponse"].split("-")[1]].attributes)["http.route"] == "/api/v1/jobs"
         )
         assert len(receiver.instances) == 2
+
+
+def test_a_worker_can_be_scraped(start: Start, tmp_path: Path, dsn: str) -> None:
+    """It offers its metrics on the port of OpenTelemetry's own setting, and ends as ever; a port in use is named."""
+    port = unused_port()
+    given = {"database_url": dsn, "embedder": "ollama", "ollama_url": f"http://127.0.0.1:{unused_port()}"}
+    told = {"OTEL_EXPORTER_PROMETHEUS_PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1"}
+    running = start("worker", env=environment(tmp_path, **given) | told)
+    running.wait_for('"embedder.absent"')
+    told_by = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"accept": OPEN_METRICS}).text
+    assert "jobsense_ingest_to_searchable_seconds_bucket" in told_by
+    assert told_by.endswith("# EOF\n")
+    second = start("worker", env=environment(tmp_path, **given) | told).end()
+    assert second.code == 2
+    assert f"cannot offer metrics on 127.0.0.1:{port} (OTEL_EXPORTER_PROMETHEUS_PORT)" in second.err
+    running.signal(signal.SIGTERM)
+    assert running.end().code == 0

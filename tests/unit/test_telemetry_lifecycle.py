@@ -147,7 +147,14 @@ def test_settings(environ: dict[str, str], endpoint: str | None, sampling: Sampl
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("OTEL_TRACES_SAMPLER", "most"), ("OTEL_TRACES_SAMPLER_ARG", "nan"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317")],
+    [
+        ("OTEL_TRACES_SAMPLER", "most"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "65536"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
+    ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     """A wrong value is refused with the setting's name and what is allowed."""
