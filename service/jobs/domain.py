@@ -259,13 +259,9 @@ def _json(value: object) -> Json:
 async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bool, now: datetime) -> list[Stored]:
     async def once(jobs: Sequence[NewJob]) -> dict[int, Stored]:
         with stage("send_task"):
+            parent = outbound_headers().get("traceparent")
             rows = await queries.upsert_jobs(
-                db,
-                tenant_id=tenant_id,
-                rows=_json(jobs),
-                replace=replace,
-                now=now,
-                traceparent=outbound_headers().get("traceparent"),
+                db, tenant_id=tenant_id, rows=_json(jobs), replace=replace, now=now, traceparent=parent
             )
         return {
             row.index: Stored(row.index, row.job_id, row.status, row.version)
