@@ -43,6 +43,8 @@ define missing
 test -n "$$JOBSENSE_TEST_DATA" || echo 'Not here: JOBSENSE_TEST_DATA (a folder with real postings); the tests on them are skipped.'; \
 test -n "$$JOBSENSE_TEST_OLLAMA_URL" || echo 'Not here: JOBSENSE_TEST_OLLAMA_URL (a real Ollama); the client is tested against the fake one alone.'; \
 command -v valkey-server redis-server >/dev/null || echo 'Not here: valkey-server or redis-server; the tests of limits over several processes are skipped.'; \
+command -v promtool >/dev/null || echo 'Not here: promtool (Debian: prometheus); the tests of alert rules and of the dashboard'"'"'s queries are skipped.'; \
+test -n "$$JOBSENSE_TEST_JAEGER_URL" || echo 'Not here: JOBSENSE_TEST_JAEGER_URL (a real Jaeger); traces are read by a collector of the tests alone.'; \
 test "$$(id -u)" = 0 || echo 'Not here: root; the tests of how the embedded database switches accounts are skipped.'
 endef
 

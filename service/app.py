@@ -39,6 +39,7 @@ from service.search.controller import NearbyController, SearchController
 from service.stopping import Stop
 from service.telemetry.lifecycle import Telemetry
 from service.telemetry.logs import get_logger
+from service.telemetry.stages import time_encoding
 
 log = get_logger(__name__)
 
@@ -173,6 +174,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         route_handlers=CONTROLLERS,
         guards=[authenticate],
         before_request=check_parameters,
+        after_request=time_encoding,
     )
     shown = [] if settings.environment == "production" else docs_handlers()
     app = App(
@@ -219,6 +221,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
     if store is not None:
         watch("jobsense_store_up", lambda: store.away is None)
+    watch("db_client_connection_pending_requests", lambda: parts.db.waiting)
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
     watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

@@ -58,6 +58,8 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.waiting = 0
+        """Calls that wait for a connection."""
 
     @classmethod
     async def open(
@@ -95,11 +97,14 @@ class Database:
         """Borrow a connection; the wait for it is a stage of its own."""
         start = time.perf_counter()
         with translated(timeout=POOL_TIMEOUT):
+            self.waiting += 1
             try:
                 connection = await self._pool.acquire(timeout=POOL_TIMEOUT_S)
             except TimeoutError:
                 observe_pool_timeout()
                 raise
+            finally:
+                self.waiting -= 1
         observe_pool_wait(time.perf_counter() - start)
         try:
             yield connection

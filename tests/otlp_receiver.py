@@ -26,6 +26,7 @@ class OtlpReceiver:
         self.hold.set()
         self.spans: list[Span] = []
         self.resource: dict[str, Value] = {}
+        self.instances: set[Value] = set()
         self.bodies: list[bytes] = []
         self._changed = threading.Condition()
 
@@ -36,6 +37,7 @@ class OtlpReceiver:
             self.bodies.append(body)
             for resource_spans in message.resource_spans:
                 self.resource = values(resource_spans.resource.attributes)
+                self.instances.add(self.resource["service.instance.id"])
                 for scope_spans in resource_spans.scope_spans:
                     self.spans.extend(scope_spans.spans)
             self._changed.notify_all()

@@ -32,14 +32,14 @@ async def fetch_job(job_id: FromPath[int]) -> dict[str, str]:
     observe_pool_wait(0.001)
 
     async def leg(summary: str) -> None:
-        with stage("query", db_query_summary=summary) as s:
+        with stage("query") as s:
             await asyncio.sleep(0)
-            s.set(db_response_returned_rows=3)
+            s.set(db_query_summary=summary)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(leg("SELECT jobs"))
         group.create_task(leg("SELECT passages"))
-    with stage("fuse"), stage("encode"):
+    with stage("send_task"), stage("encode"):
         note_event("search.degraded", jobsense_search_degraded_reason="embed_timeout")
     return {**sent, "trace_id": current_trace_id()}
 

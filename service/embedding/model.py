@@ -139,3 +139,12 @@ class Outcome(msgspec.Struct, kw_only=True):
     retried: int = 0
     struck: int = 0
     discarded: int = 0
+
+
+class TraceOfJob(msgspec.Struct, frozen=True):
+    """Trace ids of a posting: of the step that embedded it, and of the request that wrote it while it still waits."""
+
+    job_id: int
+    embedded_by: str | None
+    embedded_at: datetime | None
+    written_by: str | None

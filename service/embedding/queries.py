@@ -6,7 +6,7 @@ from uuid import UUID
 from pgvector import HalfVector
 
 from service.db import Db, statement
-from service.embedding.model import Backlog, ClaimedTask, FailedTask, Generation, RetriedTask, TermStatAge
+from service.embedding.model import Backlog, ClaimedTask, FailedTask, Generation, RetriedTask, TermStatAge, TraceOfJob
 
 PATIENCE_S = 610.0
 """For what goes over all postings: a little over the time to which its transaction lifts the server's limit."""
@@ -101,6 +101,11 @@ async def fetch_time(db: Db) -> datetime:
 @statement
 async def list_failed_tasks(db: Db, *, count: int) -> list[FailedTask]:
     """Tasks that were set aside, the longest ago first."""
+
+
+@statement
+async def fetch_trace(db: Db, *, job_id: int) -> TraceOfJob | None:
+    """The traces that wrote and embedded a posting; None when there is no such posting."""
 
 
 @statement

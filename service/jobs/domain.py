@@ -31,7 +31,7 @@ from service.jobs.model import (
 from service.jobs.pay import Conversions, no_conversions, pay_bands
 from service.jobs.prepare import fold, prepare_aside
 from service.jobs.stats import JobStats
-from service.telemetry.stages import count, outbound_headers
+from service.telemetry.stages import count, outbound_headers, stage
 
 MOST_LOOKS = 5
 """Times that a posting may be deleted and stored anew by others while one statement looks for it."""
@@ -175,14 +175,15 @@ class Jobs:
             kept = () if new.source != old.source else ("/source",)
             if errors := [error for error in self.check(new) if error.pointer not in kept]:
                 raise Invalid(errors)
-            await queries.update_job(
-                connection,
-                tenant_id=tenant_id,
-                job_id=job_id,
-                row=_json(await prepare_aside(new)),
-                now=now_utc(),
-                traceparent=outbound_headers().get("traceparent"),
-            )
+            with stage("send_task"):
+                await queries.update_job(
+                    connection,
+                    tenant_id=tenant_id,
+                    job_id=job_id,
+                    row=_json(await prepare_aside(new)),
+                    now=now_utc(),
+                    traceparent=outbound_headers().get("traceparent"),
+                )
             if new.source != old.source or new.posted_at != old.posted_at:
                 await queries.refresh_copies(connection, job_ids=[job_id])
             return await _fetch(connection, tenant_id, job_id), True
@@ -257,14 +258,11 @@ def _json(value: object) -> Json:
 
 async def _upsert(db: Db, tenant_id: int, jobs: Sequence[NewJob], *, replace: bool, now: datetime) -> list[Stored]:
     async def once(jobs: Sequence[NewJob]) -> dict[int, Stored]:
-        rows = await queries.upsert_jobs(
-            db,
-            tenant_id=tenant_id,
-            rows=_json(jobs),
-            replace=replace,
-            now=now,
-            traceparent=outbound_headers().get("traceparent"),
-        )
+        with stage("send_task"):
+            parent = outbound_headers().get("traceparent")
+            rows = await queries.upsert_jobs(
+                db, tenant_id=tenant_id, rows=_json(jobs), replace=replace, now=now, traceparent=parent
+            )
         return {
             row.index: Stored(row.index, row.job_id, row.status, row.version)
             for row in rows

@@ -159,7 +159,13 @@ class Searcher:
             if len(ring) >= wanted or outside is None:
                 break
             look = outside
-        annotate(jobsense_search_index=look.scan.kind, jobsense_search_ef_search=look.scan.ef)
+        annotate(
+            jobsense_embedding_model=generation.model,
+            jobsense_search_index=look.scan.kind,
+            jobsense_search_ef_search=look.scan.ef if look.scan.kind == "index" else None,
+            jobsense_search_candidates=whole.looked_at,
+            jobsense_search_filtered_out=look.scan.left_out,
+        )
         # What an index finds is nearly all that there is, and nearly is not exact.
         cut = look.edge(whole) > floor or look.scan.kind == "index"
         found = Found(

@@ -151,7 +151,14 @@ class Matcher:
             if (rows[-1].place or 0) >= request.top_k:
                 break
             scan = wider(scan, is_cut=reaches, least_looked_at=whole.least_looked_at, most=MOST_BUDGET)
-        annotate(jobsense_search_index=matched.scan.kind if matched.scan else None)
+        if (used := matched.scan) is not None:
+            annotate(
+                jobsense_embedding_model=weighed.generation.model,
+                jobsense_search_index=used.kind,
+                jobsense_search_ef_search=used.ef if used.kind == "index" else None,
+                jobsense_search_candidates=whole.looked_at,
+                jobsense_search_filtered_out=used.left_out,
+            )
         return matched
 
     async def _scan(self, tenant_id: int, request: MatchRequest, weighed: Weighed, passing: dict[str, Any]) -> Scan:

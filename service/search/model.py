@@ -238,6 +238,8 @@ class Scan(msgspec.Struct, frozen=True):
     estimate: int
     ef: int
     budget: int
+    left_out: int = 0
+    """Passages that the filters refuse, as the planner estimates."""
 
     def by_index(self) -> "Scan":
         """The same by the index."""

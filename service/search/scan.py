@@ -82,7 +82,7 @@ class ScanChooser:
         behind = await self._estimate(key, ask)
         narrow = behind < total * WIDE and behind <= self._limit
         kind: ScanKind = "exact" if narrow or total <= SMALL else "index"
-        return Scan(kind, behind, max(ef_search(total), min(budget, 1000)), budget)
+        return Scan(kind, behind, max(ef_search(total), min(budget, 1000)), budget, max(0, total - behind))
 
     async def _estimate(self, key: bytes, ask: Ask) -> int:
         known = self._kept.get(key)

@@ -99,7 +99,12 @@ class Neighbours:
                 copy_similarity=COPY_SIMILARITY,
                 **passing,
             )
-            annotate(jobsense_search_index=scan.kind, jobsense_search_ef_search=scan.ef)
+            annotate(
+                jobsense_embedding_model=None if generation is None else generation.model,
+                jobsense_search_index=scan.kind,
+                jobsense_search_ef_search=scan.ef if scan.kind == "index" else None,
+                jobsense_search_filtered_out=scan.left_out,
+            )
             if not rows[0].own_passages or (rows[-1].place or 0) >= query.top_k:
                 break
             reaches = rows[0].edge is not None and rows[0].edge >= floor

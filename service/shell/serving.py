@@ -28,6 +28,7 @@ from service.shell.progress import Progress
 from service.shell.running import parts_on, run_service
 from service.stopping import Stop
 from service.supervisor import listening
+from service.telemetry.sampling import read_otel
 
 DEV_KEY = "dev-key"
 EMBEDDER_PATIENCE_S = 5.0
@@ -49,6 +50,7 @@ def worker() -> None:
     async def work(stop: Stop) -> None:
         telemetry = telemetry_of(settings)
         try:
+            telemetry.offer_metrics(read_otel(os.environ))
             async with database(settings, stop) as dsn:
                 await prepare_schema(dsn, settings)
                 async with parts_on(settings, dsn, application=application_name(), stop=stop) as parts:

@@ -11,7 +11,8 @@ from rich.table import Table
 from service.config import read
 from service.db import Database
 from service.embedding import queries
-from service.embedding.model import FailedTask
+from service.embedding.model import FailedTask, TraceOfJob
+from service.errors import OperatorError
 from service.shell.running import parts_of, run
 from service.shell.terminal import one_line, printer
 
@@ -23,7 +24,7 @@ MOST_ID = 2**63 - 1
 
 @click.group(epilog="Example: jobsense tasks list")
 def tasks() -> None:
-    """Show postings whose embedding was given up, or try them again."""
+    """Show postings whose embedding was given up, or try them again, or tell which trace embedded one."""
 
 
 @tasks.command("list", epilog="Example: jobsense tasks list --limit 20")
@@ -72,6 +73,20 @@ def retry(context: click.Context, everything: bool, job_ids: tuple[int, ...]) ->
     if missing:
         click.echo(f"jobsense: not set aside: {', '.join(map(str, missing))}", err=True)
         context.exit(1)
+
+
+@tasks.command(epilog="Example: jobsense tasks trace 17")
+@click.argument("job_id", type=click.IntRange(1, MOST_ID))
+def trace(job_id: int) -> None:
+    """Tell which trace embedded a posting, as JSON; its links lead on to the request that wrote it."""
+
+    async def work() -> TraceOfJob | None:
+        async with parts_of(read()) as parts:
+            return await queries.fetch_trace(parts.db, job_id=job_id)
+
+    if (found := run(work())) is None:
+        raise OperatorError(f"there is no posting {job_id}")
+    click.echo(msgspec.json.encode(found).decode())
 
 
 async def retry_all(db: Database, *, batch: int = BATCH) -> int:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
 from opentelemetry import trace
 
+from service.telemetry.keeping import describe
+from service.telemetry.last_answer import internal_error
 from service.telemetry.record import Record
 from service.telemetry.recorder import Recorder, server_timing
 from service.telemetry.security import security_headers
@@ -160,6 +161,8 @@ class _Exchange:
         """Pass a message out, with our headers on the first and the span completed before the last."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if (encoding := self.record.encoding) is not None:
+                encoding.ended = time.perf_counter_ns()
             message = {**message, "headers": self._with_headers(list(message.get("headers", ())))}
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))
@@ -171,19 +174,7 @@ class _Exchange:
 
     async def send_failure(self) -> None:
         """Answer 500, as an application does that has no handler of its own."""
-        body = msgspec.json.encode(
-            {
-                "type": "urn:jobsense:problem:internal_error",
-                "title": "Something is wrong on our side",
-                "status": _SERVER_ERROR,
-                "detail": "The request could not be served.",
-                "code": "internal_error",
-                "request_id": self.record.request_id,
-                "trace_id": f"{self.record.trace_id:032x}",
-            }
-        )
-        headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        headers.append((b"cache-control", b"no-store"))
+        headers, body = internal_error(self.record)
         await self.send({"type": "http.response.start", "status": _SERVER_ERROR, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -205,19 +196,23 @@ class _Exchange:
         attributes = record.attributes
         if route := self.scope.get("path_template"):
             attributes["http.route"] = route
+            record.name = f"{self.method} {route}"
         attributes["http.request.method"] = self.method
         attributes["http.response.status_code"] = self.status
         attributes["http.response.body.size"] = self.size
         for name, seconds in record.stage_seconds().items():
             attributes[f"jobsense.stage.{name}_ms"] = round(seconds * 1000, 3)
         if self._tracing is not None and self.span is not None:
-            self._tracing.end_root(record, self.span, f"{self.method} {route}" if route else self.method)
+            self._tracing.end_root(record, self.span)
 
     def report(self) -> None:
         """Hand the settled record to metrics, log and trace."""
         self.settle()
         record, recorder = self.record, self._recorder
         seconds = (self.ended - record.started) / 1e9
+        probe = _is_quiet(self.scope["path"])
+        if recorder.sink is not None and not (record.sampled or record.turned_away or probe):
+            recorder.keeping.keep(record, seconds)
         route = str(record.attributes.get("http.route", ""))
         recorder.metrics.observe(
             "http_server_request_duration_seconds",
@@ -230,7 +225,7 @@ class _Exchange:
         )
         recorder.search_ended(record)
         path: str = self.scope["path"]
-        quiet = record.turned_away or (_is_quiet(path) and not record.error_type)
+        quiet = record.turned_away or (probe and not record.error_type)
         level = "debug" if quiet else "error" if self.status >= _SERVER_ERROR or record.exception else "info"
         if not quiet or recorder.debug:
             client = self.scope.get("client")
@@ -243,7 +238,10 @@ class _Exchange:
                 **{"url.path": path[:_LONGEST_VALUE]},
                 **fields,
             )
-        if recorder.sink is not None and record.sampled:
+        if recorder.sink is not None and record.kept_late:
+            describe(record, self.scope, self.headers.get(b"user-agent", [b""])[0])
+            recorder.sink.export_task(record, self.ended)
+        elif recorder.sink is not None and record.sampled:
             recorder.sink.export_stages(record)
 
     def traced_scope(self) -> Scope:

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import threading
 from typing import TYPE_CHECKING, BinaryIO
+from wsgiref.simple_server import WSGIServer
 
 import msgspec
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 
+from service.errors import SettingError
 from service.telemetry.http import AsgiApp, Observed
 from service.telemetry.logs import LogFormat, LogLevel, configure_logs, get_logger, release_logs
 from service.telemetry.metrics import Metrics
@@ -37,10 +39,21 @@ class Telemetry:
         self.recorder = recorder
         self._tracing = tracing
         self._handler = handler
+        self._scraped: WSGIServer | None = None
 
     def observe(self, app: AsgiApp, *, https: bool = False) -> Observed:
         """Wrap the whole application; hand the result to the server."""
         return Observed(app, self.recorder, tracing=self._tracing, https=https)
+
+    def offer_metrics(self, otel: OtelSettings) -> None:
+        """Answer scrapes where `otel` says, in a thread, until stopped; for a process that serves nothing else."""
+        if otel.metrics_port is None:
+            return
+        try:
+            self._scraped = start_http_server(otel.metrics_port, otel.metrics_host, self.metrics.registry)[0]
+        except OSError as error:
+            where = f"{otel.metrics_host}:{otel.metrics_port}"
+            raise SettingError(f"cannot offer metrics on {where} (OTEL_EXPORTER_PROMETHEUS_PORT): {error}") from error
 
     async def flush(self) -> None:
         """Deliver the spans that wait; for tests and short commands."""
@@ -57,6 +70,10 @@ class Telemetry:
     async def stop(self, *, timeout_s: float = STOP_S) -> None:
         """End the traces and let go of the logs; safe to call twice."""
         await self.end_traces(timeout_s=timeout_s)
+        if (scraped := self._scraped) is not None:
+            self._scraped = None
+            await asyncio.to_thread(scraped.shutdown)
+            scraped.server_close()
         if default_outputs() is self.recorder:
             set_default_outputs(None)
         release_logs(self._handler)

@@ -59,12 +59,14 @@ class Record:
 
     __slots__ = (
         "attributes",
+        "encoding",
         "error_type",
         "event",
         "events",
         "exception",
         "fields",
         "kept",
+        "kept_late",
         "kind",
         "links",
         "name",
@@ -109,10 +111,12 @@ class Record:
         self.exception: BaseException | None = None
         self.next_span_id = 0
         self.kept = True
+        self.kept_late = False
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
         self.tracestate = ""
         self.turned_away = False
+        self.encoding: Stage | None = None
 
     @property
     def flags(self) -> int:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.event_names import EVENT_LEVELS
+from service.telemetry.keeping import Keeping
 from service.telemetry.logs import LEVELS
 from service.telemetry.metrics import Metrics
 from service.telemetry.names import STAGES
@@ -19,8 +20,8 @@ class SpanSink(Protocol):
     def export_stages(self, record: Record) -> None:
         """Make the child spans of a root span that was made elsewhere."""
 
-    def export_task(self, record: Record) -> None:
-        """Make the root span and its children."""
+    def export_task(self, record: Record, ended: int | None = None) -> None:
+        """Make the root span, which ended then or ends now, and its children."""
 
 
 class Recorder:
@@ -40,6 +41,7 @@ class Recorder:
         self.sampling = sampling
         self.sink = sink
         self.debug = debug
+        self.keeping = Keeping()
 
     def sampled(self, parent: Traceparent | None, trace_id: int) -> bool:
         """Decide at the start whether the trace is kept; never when nothing receives it."""
@@ -106,6 +108,8 @@ class Recorder:
         if self.sink is not None and not record.sampled:
             # A trace that is kept should not end at the queue.
             record.sampled = any(linked.sampled for linked, _ in record.links)
+            if not record.sampled and record.error_type:
+                self.keeping.keep(record, 0.0)
         for name, seconds in record.stage_seconds().items():
             record.attributes[f"jobsense.stage.{name}_ms"] = round(seconds * 1000, 3)
         self.embed_batch(record)

@@ -1,30 +1,23 @@
-"""Prints the register of telemetry as Markdown: `python -m service.telemetry.register > otel/README.md`."""
+"""Writes the register into otel/README.md, between its two marks: `python -m service.telemetry.register`."""
 
-import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from service.telemetry.event_names import EVENTS
 from service.telemetry.names import ATTRIBUTES, METRICS, SPANS, STAGES
 
-_HEAD = """# What JobSense tells its operators
-
-This page is printed by `python -m service.telemetry.register` from `service/telemetry/names.py` and `event_names.py`; a
-test compares them.
-Nothing is emitted under a name that is not listed here; a change of a name is a change of the contract.
-Durations of metrics are seconds; `_ms` attributes are milliseconds. No label and no span name holds a raw path, a query
-text or an id.
-"""
+_BEGIN = "<!-- register: begin -->\n"
+_END = "<!-- register: end -->\n"
 
 
 def render_register() -> str:
-    """Write the page."""
+    """Write the tables."""
     stages = ((f"`{stage}`", f"`{s.span}`", s.kind, f"`{s.timing}`", s.help) for stage, s in STAGES.items())
     metrics = (
         (f"`{m.name}`", m.kind, ", ".join(f"`{label}`" for label in m.labels), _buckets(m.buckets), m.help)
         for m in METRICS
     )
     parts = [
-        _HEAD,
         _table("Root spans", ("span", "kind", "what"), ((f"`{s.name}`", s.kind, s.help) for s in SPANS)),
         _table("Stages", ("stage", "span", "kind", "`Server-Timing`", "what"), stages),
         _table("Attributes", ("attribute", "type", "what"), ((f"`{a.name}`", a.type, a.help) for a in ATTRIBUTES)),
@@ -32,6 +25,12 @@ def render_register() -> str:
         _table("Log events", ("event", "level", "what"), ((f"`{e.name}`", e.level, e.help) for e in EVENTS)),
     ]
     return "\n".join(parts)
+
+
+def with_register(page: str) -> str:
+    """Put the register between the marks of a page."""
+    before, rest = page.split(_BEGIN, 1)
+    return before + _BEGIN + "\n" + render_register() + _END + rest.split(_END, 1)[1]
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -48,4 +47,5 @@ def _buckets(buckets: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render_register())
+    page = Path(__file__).parents[2] / "otel/README.md"
+    page.write_text(with_register(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -17,6 +17,7 @@ SAMPLERS = (
     "parentbased_traceidratio",
 )
 _LOW_64_BITS = 0xFFFF_FFFF_FFFF_FFFF
+_LAST_PORT = 65535
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -39,6 +40,9 @@ class OtelSettings(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     service_name: str = "jobsense"
     timeout_s: float = 3.0
+    metrics_host: str = "localhost"
+    metrics_port: int | None = None
+    """Where a process that serves nothing else answers scrapes; None is nowhere."""
 
 
 def read_otel(environ: Mapping[str, str]) -> OtelSettings:
@@ -55,7 +59,17 @@ def read_otel(environ: Mapping[str, str]) -> OtelSettings:
         endpoint=endpoint,
         sampling=_read_sampling(environ),
         service_name=environ.get("OTEL_SERVICE_NAME", "") or "jobsense",
+        metrics_host=environ.get("OTEL_EXPORTER_PROMETHEUS_HOST", "") or "localhost",
+        metrics_port=_read_port(environ.get("OTEL_EXPORTER_PROMETHEUS_PORT", "")),
     )
+
+
+def _read_port(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _LAST_PORT):
+        raise SettingError(f"OTEL_EXPORTER_PROMETHEUS_PORT is {text!r}; a number from 1 to {_LAST_PORT} is allowed")
+    return int(text)
 
 
 def _read_sampling(environ: Mapping[str, str]) -> Sampling:

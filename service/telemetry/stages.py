@@ -28,7 +28,7 @@ from service.telemetry.w3c import format_traceparent, parse_traceparent
 def stage(name: StageName, **attributes: Any) -> Stage:
     """Time a part of the current request or task.
 
-    Example: `with stage("query", db_query_summary="SELECT jobs") as s: ...; s.set(db_response_returned_rows=10)`.
+    Example: `with stage("poll_tasks") as s: ...; s.set(messaging_batch_message_count=10)`.
 
     Safe around awaits and in the tasks of a TaskGroup. Attributes are spelt as in the registry or with `_` for `.`;
     an unknown stage or attribute raises KeyError. Outside any record only the metrics are fed.
@@ -89,6 +89,15 @@ def observe_admission_wait(seconds: float, *, limit: int, in_flight: int, queued
             "jobsense.admission.queued": queued,
         }
         _note_wait(record, Stage("admission", found), seconds)
+
+
+async def time_encoding(answer: Any) -> Any:
+    """Begin the stage `encode`, which ends with the head of the answer; for the hook that runs before an encoding."""
+    if (record := current_record_var.get()) is not None:
+        record.encoding = noted = Stage("encode", {})
+        noted.record, noted.started = record, time.perf_counter_ns()
+        note(record, noted)
+    return answer
 
 
 def note_turned_away() -> None:

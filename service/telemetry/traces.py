@@ -78,9 +78,9 @@ class Tracing:
             exclude_spans=["receive", "send"],
         )
 
-    def end_root(self, record: Record, span: trace.Span, name: str) -> None:
+    def end_root(self, record: Record, span: trace.Span) -> None:
         """Complete the span that the instrumentation started; it is ended there."""
-        span.update_name(name)
+        span.update_name(record.name)
         span.set_attributes(dict(record.attributes))
         _add_outcome(record, span)
 
@@ -95,19 +95,23 @@ class Tracing:
             record.next_span_id = noted.span_id
             contexts[id(noted)] = self._export_stage(record, noted, parent)
 
-    def export_task(self, record: Record) -> None:
-        """Make the root span of a task, with its links, and its children."""
+    def export_task(self, record: Record, ended: int | None = None) -> None:
+        """Make the root span, which ended then or ends now, with its links and its children."""
         record.next_span_id = record.span_id
+        around = Context()
+        if record.parent is not None:
+            caller = trace.NonRecordingSpan(_context(record.parent, remote=True))
+            around = trace.set_span_in_context(caller, around)
         span = self._tracer.start_span(
             record.name,
-            Context(),
+            around,
             kind=_KINDS[record.kind],
             attributes=record.attributes,
             links=[trace.Link(_context(linked, remote=True), attributes) for linked, attributes in record.links],
             start_time=record.started_wall_ns,
         )
         _add_outcome(record, span)
-        span.end(record.wall_ns(time.perf_counter_ns()))
+        span.end(record.wall_ns(ended or time.perf_counter_ns()))
         self.export_stages(record)
 
     def stop(self) -> None:
@@ -204,6 +208,11 @@ class _CountingProcessor(BatchSpanProcessor):
             max_export_batch_size=_BATCH_SPANS,
         )
         self._metrics = metrics
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if len(self._batch_processor._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
+            self._metrics.count("jobsense_telemetry_spans_total", "dropped")
+        super().on_end(span)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         self._metrics.count("jobsense_telemetry_spans_total", "created")

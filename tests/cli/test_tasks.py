@@ -14,6 +14,7 @@ from service.embedding import queries
 from service.shell.tasks import retry_all
 from tests.cli.conftest import Call
 from tests.fakes import REFUSED
+from tests.telemetry_stack import PARENT
 from tests.worker.scene import Scene
 
 Found = TypeVar("Found")
@@ -23,6 +24,7 @@ ROWS = [
     {"title": f"Potter \x1b[31m{REFUSED}", "company": "Udongo", "source": "brightermonday"},
 ]
 NONE = "put back 0 tasks\n"
+WRITTEN = "update embedding_task set traceparent = $1 returning 1"
 
 
 @pytest.fixture
@@ -142,3 +144,23 @@ async def test_all_waits_for_no_writer(db: Database) -> None:
     assert await waiting == held
     assert [row["failed_at"] for row in await scene.tasks()] == [None, None]
     assert free > held
+
+
+def test_a_posting_leads_to_the_traces_behind_it(stored: Call, dsn: str) -> None:
+    """The trace that embedded it while it is embedded, that of the request that wrote it while it waits; else none."""
+    refused, embedded = in_database(
+        dsn,
+        lambda scene: scene.rows(
+            "select j.id from job j left join embedded e on e.job_id = j.id order by e.job_id is not null, j.id"
+        ),
+    )[::2]
+    found = stored("tasks", "trace", str(embedded["id"])).json()
+    assert (found["job_id"], found["written_by"]) == (embedded["id"], None)
+    assert len(found["embedded_by"]) == 32
+    assert found["embedded_at"]
+    in_database(dsn, lambda scene: scene.rows(WRITTEN, f"00-{PARENT}-01"))
+    waiting = stored("tasks", "trace", str(refused["id"])).json()
+    assert (waiting["embedded_by"], waiting["written_by"]) == (None, PARENT[:32])
+    none = stored("tasks", "trace", "9999")
+    assert (none.code, none.out) == (1, "")
+    assert "there is no posting 9999" in none.err

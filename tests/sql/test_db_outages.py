@@ -43,8 +43,10 @@ async def test_waiting_call_gets_the_next_free_connection(narrow: Database) -> N
         async with narrow.connection():
             waiting = asyncio.create_task(check_database(narrow))
             await asyncio.wait({waiting}, timeout=0.01)
+            assert narrow.waiting == 1
             assert not waiting.done()
         assert await waiting is not None
+    assert narrow.waiting == 0
 
 
 async def test_slow_statement_is_ended(narrow: Database) -> None:

@@ -18,7 +18,7 @@ from service.telemetry.lifecycle import Identification, Telemetry, start_telemet
 from service.telemetry.logs import LogFormat, LogLevel, get_logger
 from service.telemetry.names import ATTRIBUTE_BY_KEY, ATTRIBUTES, METRICS, STAGES
 from service.telemetry.redact import hide_secrets
-from service.telemetry.register import render_register
+from service.telemetry.register import with_register
 from service.telemetry.sampling import OtelSettings, Sampling, read_otel
 from service.telemetry.stages import task_record
 from service.telemetry.w3c import parse_traceparent
@@ -77,6 +77,28 @@ async def test_an_outage_is_said_once() -> None:
     assert value("jobsense_telemetry_spans_total", {"result": "exported"}) == 1
 
 
+async def test_what_the_queue_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the collector hangs, the oldest spans give way to newer ones, and every span made is accounted for."""
+    monkeypatch.setattr("service.telemetry.traces._QUEUE_SPANS", 4)
+    monkeypatch.setattr("service.telemetry.traces._BATCH_SPANS", 2)
+    with otlp_receiver() as receiver:
+        receiver.hold.clear()
+        telemetry = start(io.BytesIO(), receiver.endpoint)
+        for _ in range(20):
+            with task_record("ingest"):
+                pass
+        receiver.hold.set()
+        await telemetry.flush()
+        await telemetry.stop()
+    spans = {
+        result: telemetry.metrics.registry.get_sample_value("jobsense_telemetry_spans_total", {"result": result})
+        for result in ("created", "exported", "dropped")
+    }
+    assert spans["created"] == 20
+    assert spans["exported"] == len(receiver.spans) <= 8
+    assert spans["dropped"] == 20 - len(receiver.spans)
+
+
 async def test_starting_twice_in_one_process() -> None:
     """A second start delivers to its own collector and counts in its own registry."""
     with otlp_receiver() as first, otlp_receiver() as second:
@@ -125,7 +147,14 @@ def test_settings(environ: dict[str, str], endpoint: str | None, sampling: Sampl
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("OTEL_TRACES_SAMPLER", "most"), ("OTEL_TRACES_SAMPLER_ARG", "nan"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317")],
+    [
+        ("OTEL_TRACES_SAMPLER", "most"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "65536"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
+    ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     """A wrong value is refused with the setting's name and what is allowed."""
@@ -192,10 +221,9 @@ def test_harmless_text_is_kept() -> None:
 
 
 def test_register_is_up_to_date() -> None:
-    """otel/README.md is what the registry prints."""
-    assert (ROOT / "otel/README.md").read_text() == render_register(), (
-        "run: python -m service.telemetry.register > otel/README.md"
-    )
+    """otel/README.md has what the registry writes."""
+    page = (ROOT / "otel/README.md").read_text()
+    assert page == with_register(page), "run: python -m service.telemetry.register"
 
 
 def test_registry_is_consistent() -> None:

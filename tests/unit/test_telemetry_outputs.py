@@ -64,7 +64,7 @@ async def test_both_metric_formats_parse(stack: Stack) -> None:
     samples = families["http_server_request_duration_seconds"].samples
     assert any(sample.exemplar for sample in samples)
     modes = families["jobsense_search_stage_duration_seconds"].samples
-    assert {sample.labels["stage"] for sample in modes} == {"embed", "pool_wait", "query", "fuse", "encode"}
+    assert {sample.labels["stage"] for sample in modes} == {"embed", "pool_wait", "query", "send_task", "encode"}
     for wrong in ("text/plain; version=x", "application/openmetrics-text; version=", ";;,=", "a" * 5000):
         assert stack.telemetry.metrics.render(wrong)[0]
 
