@@ -17,6 +17,7 @@ from service.config import Settings, without_effect
 from service.db import Database
 from service.embedding.worker import application_name
 from service.errors import RequestError
+from service.export.controller import ExportController
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.http.admission import Admission
@@ -50,11 +51,24 @@ CONTROLLERS = (
     ProfileController,
     KeyController,
     AdminController,
+    ExportController,
 )
 """What is served under API."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
-PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "health")
+PROVIDED = (
+    "jobs",
+    "searcher",
+    "batches",
+    "neighbours",
+    "matcher",
+    "rates",
+    "people",
+    "keys",
+    "admin",
+    "exports",
+    "health",
+)
 """What handlers ask for by name; `wire` puts it in place."""
 ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
@@ -163,7 +177,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     """Put what the handlers ask for where they find it, and let the metrics watch it."""
     probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
     app.state["jobs"] = parts.jobs
-    for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin"):
+    for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports"):
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = parts.access
@@ -174,5 +188,6 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     watch("db_client_connection_count", lambda: parts.db.sizes()[1], "idle")
     watch("db_client_connection_max", lambda: parts.db.sizes()[2])
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
+    watch("jobsense_exports_active", lambda: parts.exports.active)
     watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

@@ -15,6 +15,7 @@ class Event(msgspec.Struct, frozen=True):
 
 EVENTS = (
     Event("http.request", "info", "one line for each request; error on 5xx, debug on health and metrics"),
+    Event("http.reader_stalled", "warning", "a client that took nothing of a stream for too long was cut off"),
     Event("task.done", "info", "one line for each unit of work outside a request"),
     Event("embed.batch", "info", "one line for each batch of embedding tasks"),
     Event("embed.failed", "warning", "a posting was set aside; the reason says why"),

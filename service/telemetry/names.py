@@ -11,7 +11,7 @@ import msgspec
 Value: TypeAlias = str | bool | int | float
 SpanKind: TypeAlias = Literal["server", "client", "producer", "consumer", "internal"]
 StageName: TypeAlias = Literal[
-    "admission", "authenticate", "embed", "pool_wait", "query", "fuse", "encode", "send_task", "poll_tasks"
+    "admission", "authenticate", "embed", "pool_wait", "query", "copy", "fuse", "encode", "send_task", "poll_tasks"
 ]
 
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -72,6 +72,13 @@ STAGES: dict[StageName, Stage] = {
     "pool_wait": Stage("pool.acquire", "internal", "pool", "waiting for a database connection"),
     "query": Stage(
         "{db.query.summary}", "client", "db", "one SQL statement, named after it", {"db.system.name": "postgresql"}
+    ),
+    "copy": Stage(
+        "{db.query.summary}",
+        "client",
+        "copy",
+        "rows streamed out of the database, at the pace of their reader",
+        {"db.system.name": "postgresql"},
     ),
     "fuse": Stage("rank.fuse", "internal", "fuse", "joining the ranks of the two legs"),
     "encode": Stage("response.encode", "internal", "enc", "writing the answer as JSON"),
@@ -145,6 +152,8 @@ ATTRIBUTES = (
     Attribute("jobsense.admission.queued", "int", "requests waiting when this one came"),
     Attribute("jobsense.embedding.model", "string", "model of the live generation"),
     Attribute("jobsense.embedding.model_digest", "string", "digest of that model"),
+    Attribute("jobsense.export.rows", "int", "postings that a complete export holds"),
+    Attribute("jobsense.export.bytes", "int", "bytes that the database gave"),
     Attribute("jobsense.ingest.rows", "int", "rows read from a file"),
     Attribute("jobsense.ingest.rejected", "int", "rows refused"),
     Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic, lexical, batch, match or similar"),
@@ -222,6 +231,13 @@ METRICS = (
         "counter",
         "Requests with an idempotency key: first, replayed, in_progress, reused.",
         ("outcome",),
+    ),
+    Metric("jobsense_exports_active", "gauge", "Exports under way."),
+    Metric(
+        "jobsense_exports_total",
+        "counter",
+        "Exports: done, broken_off (by the reader, or a stop), failed, refused.",
+        ("form", "outcome"),
     ),
     Metric("jobsense_embed_queue_depth", "gauge", "Embedding tasks by state.", ("state",)),
     Metric("jobsense_embed_queue_oldest_age_seconds", "gauge", "Age of the oldest task that is due.", unit="s"),
