@@ -56,19 +56,8 @@ CONTROLLERS = (
 """What is served under API."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
-PROVIDED = (
-    "jobs",
-    "searcher",
-    "batches",
-    "neighbours",
-    "matcher",
-    "rates",
-    "people",
-    "keys",
-    "admin",
-    "exports",
-    "health",
-)
+PARTS = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports")
+PROVIDED = (*PARTS, "health")
 """What handlers ask for by name; `wire` puts it in place."""
 ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
@@ -176,8 +165,7 @@ async def _after(asked: asyncio.Event, wind_down: Callable[[], Awaitable[None]])
 def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     """Put what the handlers ask for where they find it, and let the metrics watch it."""
     probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
-    app.state["jobs"] = parts.jobs
-    for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports"):
+    for name in PARTS:
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = parts.access

@@ -13,7 +13,7 @@ import pytest
 
 import service.export.domain
 import service.http.streaming
-from service.access.domain import create_key
+from service.access.keys import create_key
 from tests.api.calls import EXPORT, JOBS, create, problem, sample
 from tests.conftest import Service
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from service.db import Database, session
 from service.http.streaming import STALL_S
 from tests.cli.conftest import environment
