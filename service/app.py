@@ -15,6 +15,7 @@ from service.admin.controller import AdminController
 from service.config import Settings, without_effect
 from service.db import Database
 from service.embedding.worker import application_name
+from service.export.controller import ExportController
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health, Probe
 from service.http.admission import Admission
@@ -54,11 +55,13 @@ CONTROLLERS = (
     ProfileController,
     KeyController,
     AdminController,
+    ExportController,
 )
 """What is served under API."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
-PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "health")
+PARTS = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports")
+PROVIDED = (*PARTS, "health")
 """What handlers ask for by name; `wire` puts it in place."""
 
 
@@ -208,8 +211,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
         "backlog": parts.backlog_state,
         "store": partial(store_state, store),
     }
-    app.state["jobs"] = parts.jobs
-    for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin"):
+    for name in PARTS:
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = parts.access
@@ -223,5 +225,6 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
         watch("jobsense_store_up", lambda: store.away is None)
     watch("db_client_connection_pending_requests", lambda: parts.db.waiting)
     watch("jobsense_query_cache_entries", lambda: len(parts.known.cache))
+    watch("jobsense_exports_active", lambda: parts.exports.active)
     watch("jobsense_rates_newest_timestamp_seconds", parts.rates.newest_s)
     watch("jobsense_breaker_state", lambda: parts.live.breaker.number, "embedder")

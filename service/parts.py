@@ -27,6 +27,7 @@ from service.embedding.pieces import embed_pieces
 from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker
 from service.errors import JobSenseError
+from service.export.domain import Exports
 from service.health.model import Part
 from service.idempotency.domain import Idempotency
 from service.jobs.domain import Jobs
@@ -85,6 +86,7 @@ class Parts:
         self.rates = ExchangeRates(db)
         self.jobs = Jobs(db, settings, on_written=self.wake, conversions=self.rates.conversions)
         self.idempotency = Idempotency(db)
+        self.exports = Exports(db, conversions=self.rates.conversions)
         lanes = Lanes(db, settings.ollama_url)
         self.live = LiveEmbedder(
             db,

@@ -20,6 +20,7 @@ from service.connection import Connection
 from service.errors import DatabaseUnavailable, OperatorError, TryLater
 from service.health.domain import Health
 from service.http.problem import send_problem
+from service.http.streaming import CUT_KEY
 from service.parts import prepare_schema
 from service.stopping import Stop, current_stop
 from service.supervisor import CHILD_STOP_S, COULD_NOT_START, base_url, listening, supervise, when_orphaned
@@ -109,6 +110,7 @@ async def serve_on(
     app = create_app(settings, dsn, telemetry, stop)
     requests = _Requests(app)
     server = _Server(_config(settings, telemetry.observe(requests)), requests)
+    app.state[CUT_KEY] = server.cut
     stop.on_ask(server.ask_to_stop, server.give_up)
     serving = asyncio.create_task(server.serve(list(sockets)), name="serve")
     up = asyncio.create_task(server.up.wait())
@@ -229,6 +231,12 @@ class _Server(uvicorn.Server):
         """Give the running requests no more time."""
         self._requests.give_up()
         asyncio.get_running_loop().call_later(ANSWER_S, self._cut)
+
+    def cut(self, scope: Any) -> None:
+        """Cut the connection of one request, whatever its client has not read yet."""
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "scope", None) is scope:
+                connection.transport.abort()
 
     def _cut(self) -> None:
         for connection in list(self.server_state.connections):

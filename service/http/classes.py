@@ -11,6 +11,9 @@ CLASSES = {
     ("POST", "/api/v1/search/batch"): "heavy",
     # A résumé of fifty kilobytes is forty texts to embed: seconds, of which only two may be under way at once.
     ("POST", "/api/v1/match"): "heavy",
+    # Until its first piece, which may be all that a narrow filter leaves of a million postings.
+    ("GET", "/api/v1/export/jobs.csv"): "heavy",
+    ("GET", "/api/v1/export/jobs.ndjson"): "heavy",
     ("POST", "/api/v1/auth/token"): "sign_in",
 }
 """The class of each request, as method and path, that is not light."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from service.telemetry.http import AsgiApp, Message, Receive, Scope, Send
 
+ONLY_HEAD = "jobsense.only_head"
+"""In the scope of a GET that was asked for as HEAD, for answers that should not be made to be thrown away."""
 UNROUTED = "-"
 """A method that no route has: asked for it, routing answers 405 with the methods there are, or 404."""
 _METHOD_NOT_ALLOWED = 405
@@ -23,7 +25,7 @@ async def serve_methods(app: AsgiApp, scope: Scope, receive: Receive, send: Send
 
 async def _head(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
     # A copy: the server reads the method of its own scope to leave out the body and keep Content-Length.
-    inner = {**scope, "method": "GET"}
+    inner = {**scope, "method": "GET", ONLY_HEAD: True}
 
     async def blank(message: Message) -> None:
         if message["type"] == "http.response.body":

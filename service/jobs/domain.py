@@ -1,6 +1,5 @@
 """The rules of postings: what is stored, when a change counts, which page comes next."""
 
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from service.jobs.model import (
     Stored,
 )
 from service.jobs.pay import Conversions, no_conversions, pay_bands
-from service.jobs.prepare import fold, prepare_aside
+from service.jobs.prepare import fold, prepare_aside, words_of
 from service.jobs.stats import JobStats
 from service.telemetry.stages import count, outbound_headers, stage
 
@@ -39,9 +38,6 @@ MOST_LOOKS = 5
 FIELDS = JobInput.__struct_fields__
 
 T = TypeVar("T")
-
-_REPEATED_NOT = re.compile(r'-(?=[^\w"]*-)')
-"""A minus before another: PostgreSQL keeps each "not not ..." on a stack, which a row of them overflows."""
 
 
 def now_utc() -> datetime:
@@ -143,7 +139,7 @@ class Jobs:
         self, tenant_id: int, filters: Filters, *, keyword: str | None, after: str | None, limit: int
     ) -> Page:
         """A page of postings, the last received first; `after` is the cursor of the page before."""
-        words = None if keyword is None else _REPEATED_NOT.sub("", keyword)
+        words = words_of(keyword)
         bands = await pay_bands(filters, self._conversions)
         # What is asked stands in the cursor, not today's rates, which may change between two pages.
         query = (tenant_id, folded(filters), words, *bands.asked())

@@ -42,4 +42,5 @@ WithUnpriced = Annotated[
 ]
 FromMoment = Annotated[datetime, Meta(tz=True, description="At or after. A posting without a date does not pass.")]
 BeforeMoment = Annotated[datetime, Meta(tz=True, description="Before. A posting without a date does not pass.")]
+Words = Annotated[str, Meta(min_length=1, max_length=500, description='Words that must occur; "a phrase", or, -not.')]
 Active = Annotated[bool, Meta(description="true: not expired; false: expired; unset: both.")]

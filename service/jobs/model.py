@@ -35,6 +35,7 @@ from service.jobs.filter_fields import (
     SomeLocation,
     SomeSources,
     WithUnpriced,
+    Words,
 )
 from service.jobs.pay import PayNote, filter_errors
 
@@ -256,13 +257,7 @@ class ListQuery(Filters, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     limit: Annotated[int, Meta(ge=1, le=100, description="Postings in a page.")] = 20
     cursor: Annotated[str, Meta(max_length=500, description="`next_cursor` of the page before.")] | None = None
-    keyword: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=500, description='Words that must occur; "a phrase", or, -not.'),
-        ]
-        | None
-    ) = None
+    keyword: Words | None = None
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

@@ -1,6 +1,7 @@
 """Derives what is stored beside a posting: plain text, folded names, and the hashes that tell a change from none."""
 
 import asyncio
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,11 +15,18 @@ from service.plaintext import to_plain_text
 
 _SEPARATOR = "\x1f"
 _AT_ONCE_CHARS = 10_000
+_REPEATED_NOT = re.compile(r'-(?=[^\w"]*-)')
+"""A minus before another: PostgreSQL keeps each "not not ..." on a stack, which a row of them overflows."""
 
 
 def fold(text: str) -> str:
     """A name as it is compared: trimmed and case-folded (Unicode, whatever the database's locale)."""
     return text.strip().casefold()
+
+
+def words_of(keyword: str | None) -> str | None:
+    """The words of a filter as the statements take them."""
+    return None if keyword is None else _REPEATED_NOT.sub("", keyword)
 
 
 def prepare(job: JobInput, *, index: int = 0, unread: Mapping[str, str] | None = None) -> NewJob:

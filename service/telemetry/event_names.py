@@ -18,6 +18,7 @@ EVENTS = (
     Event(
         "http.refused", "info", "a connection was ended for what came over it; it was no request, or too large a head"
     ),
+    Event("http.reader_stalled", "warning", "a client that took nothing of a stream for too long was cut off"),
     Event("task.done", "info", "one line for each unit of work outside a request"),
     Event("embed.batch", "info", "one line for each batch of embedding tasks"),
     Event("embed.failed", "warning", "a posting was set aside; the reason says why"),

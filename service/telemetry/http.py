@@ -90,7 +90,8 @@ class Observed:
             exchange.left = True
             raise
         except Exception as failure:  # noqa: BLE001 -- whatever it is, the caller gets an answer and the log a line
-            note_exception(failure)
+            begun = exchange.status != _NO_STATUS
+            note_exception(failure.__cause__ or failure if begun else failure)  # then the framework only wraps it
             if exchange.status == _NO_STATUS:
                 await exchange.send_failure()
             else:

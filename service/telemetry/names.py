@@ -17,6 +17,7 @@ StageName: TypeAlias = Literal[
     "embed",
     "pool_wait",
     "query",
+    "copy",
     "encode",
     "send_task",
     "poll_tasks",
@@ -82,6 +83,13 @@ STAGES: dict[StageName, Stage] = {
     "query": Stage(
         "{db.query.summary}", "client", "db", "one SQL statement, named after it", {"db.system.name": "postgresql"}
     ),
+    "copy": Stage(
+        "{db.query.summary}",
+        "client",
+        "copy",
+        "rows streamed out of the database, at the pace of their reader",
+        {"db.system.name": "postgresql"},
+    ),
     "encode": Stage("response.encode", "internal", "enc", "writing the answer as JSON"),
     "send_task": Stage(
         "send embed_queue",
@@ -143,6 +151,8 @@ ATTRIBUTES = (
     Attribute("jobsense.admission.queued", "int", "requests waiting when this one came"),
     Attribute("jobsense.embedding.model", "string", "model of the vectors that were used or made"),
     Attribute("jobsense.embedding.model_digest", "string", "digest of that model"),
+    Attribute("jobsense.export.rows", "int", "postings that a complete export holds"),
+    Attribute("jobsense.export.bytes", "int", "bytes that the database gave"),
     Attribute("jobsense.search.mode", "string", "mode served: hybrid, semantic, lexical, batch, match or similar"),
     Attribute("jobsense.search.k", "int", "results asked for"),
     Attribute("jobsense.search.results", "int", "results returned"),
@@ -216,6 +226,13 @@ METRICS = (
         "counter",
         "Requests with an idempotency key: first, replayed, in_progress, reused.",
         ("outcome",),
+    ),
+    Metric("jobsense_exports_active", "gauge", "Exports under way."),
+    Metric(
+        "jobsense_exports_total",
+        "counter",
+        "Exports: done, broken_off (by the reader, or a stop), failed, refused.",
+        ("form", "outcome"),
     ),
     Metric("jobsense_embed_queue_depth", "gauge", "Embedding tasks by state.", ("state",)),
     Metric("jobsense_embed_queue_oldest_age_seconds", "gauge", "Age of the oldest task that is due.", unit="s"),

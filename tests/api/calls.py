@@ -1,8 +1,11 @@
 """What the tests of the API say again and again: make a posting, read ids, look at a problem."""
 
+import csv
+import io
 from typing import Any
 
 import httpx
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from tests.conftest import Service
@@ -12,6 +15,7 @@ Parameters = list[tuple[str, str | int | float | bool | None]]
 
 JOBS = "/api/v1/jobs"
 SEARCH = "/api/v1/search"
+EXPORT = "/api/v1/export/jobs"
 
 
 async def create(api: Service, **fields: Any) -> dict[str, Any]:
@@ -36,6 +40,18 @@ async def search(api: Service, text: str, **more: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
+
+
+async def exported(api: Service, parameters: Any = None, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """All postings behind filters, out of the export as NDJSON; that as CSV holds the same ones."""
+    lines = await api.client.get(f"{EXPORT}.ndjson", params=parameters, headers=headers)
+    cells = await api.client.get(f"{EXPORT}.csv", params=parameters, headers=headers)
+    assert (lines.status_code, cells.status_code) == (200, 200), lines.text
+    jobs = [msgspec.json.decode(line) for line in lines.content.splitlines()]
+    assert [int(row["id"]) for row in csv.DictReader(io.StringIO(cells.text, newline=""))] == [
+        job["id"] for job in jobs
+    ]
+    return jobs
 
 
 def found_ids(answer: dict[str, Any]) -> list[int]:

@@ -4,6 +4,8 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import cast
 
 import httpx
 import pytest
@@ -12,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from service.config import Settings
 from service.connection import Connection
+from service.http.streaming import CUT_KEY
+from service.serve import _Server
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.conftest import Server, Service, running
@@ -73,6 +77,7 @@ async def on_socket(api: Service, telemetry: Telemetry) -> AsyncIterator[httpx.A
         log_level="warning",
     )
     server = OnSocket(config)
+    api.app.state[CUT_KEY] = partial(_Server.cut, cast("_Server", server))
     serving = asyncio.create_task(server._serve())
     await asyncio.wait({serving, asyncio.create_task(server.up.wait())}, return_when=asyncio.FIRST_COMPLETED)
     try:

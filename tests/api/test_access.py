@@ -13,7 +13,7 @@ from service.access.model import SCOPES, Scope
 from service.config import Settings
 from service.errors import NotFound
 from service.telemetry.lifecycle import Telemetry
-from tests.api.calls import JOBS, SEARCH, Clock, create, found_ids, problem, sample
+from tests.api.calls import EXPORT, JOBS, SEARCH, Clock, create, exported, found_ids, problem, sample
 from tests.conftest import Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
@@ -29,6 +29,9 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("DELETE", f"{JOBS}/1", "jobs:write", None),
     ("GET", "/api/v1/stats", "jobs:read", None),
     ("GET", "/api/v1/rates", "jobs:read", None),
+    ("GET", f"{EXPORT}.csv", "jobs:read", None),
+    ("GET", f"{EXPORT}.ndjson", "jobs:read", None),
+    ("HEAD", f"{EXPORT}.csv", "jobs:read", None),
     ("POST", SEARCH, "search", {}),
     ("GET", f"{SEARCH}?q=x", "search", None),
     ("POST", f"{SEARCH}/batch", "search", {}),
@@ -182,7 +185,7 @@ async def test_tenants_never_see_one_another(guarded: Service) -> None:
         matched = (await client.post("/api/v1/match", json=text, headers=headers)).json()
         results = (await client.post(f"{SEARCH}/batch", json=batch, headers=headers)).json()["results"]
         assert all(set(found_ids(one)) <= own for one in (similar, matched, *results))
-        assert set(found_ids(matched)) == own
+        assert set(found_ids(matched)) == own == {job["id"] for job in await exported(guarded, headers=headers)}
     await client.delete(other.headers["location"], headers=theirs)
     assert (await client.get("/api/v1/stats", headers=theirs)).json()["jobs"] == 0
     assert (await client.get("/api/v1/stats", headers=ours)).json()["jobs"] == 3

@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 from service.access.keys import create_key
 from service.config import Settings
 from service.telemetry.lifecycle import Telemetry
-from tests.api.calls import JOBS, SEARCH, Clock, create
+from tests.api.calls import EXPORT, JOBS, SEARCH, Clock, create
 from tests.conftest import Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
@@ -28,6 +28,8 @@ ROUTES: list[tuple[str, str, Any, str, str | None, bool]] = [
     ("PATCH", f"{JOBS}/1", {}, "no-store", None, True),
     ("GET", STATS, None, "private, max-age=60", CALLER, True),
     ("GET", RATES, None, "private, max-age=60", CALLER, True),
+    ("GET", f"{EXPORT}.csv", None, "no-store", None, False),
+    ("GET", f"{EXPORT}.ndjson", None, "no-store", None, False),
     ("GET", f"{SEARCH}?q=x", None, "private, no-cache", CALLER, False),
     ("POST", SEARCH, {"text": "x"}, "private, no-cache", CALLER, False),
     ("POST", f"{SEARCH}/batch", {"searches": [{"text": "x"}]}, "private, no-cache", CALLER, False),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JOBS, SEARCH, Parameters, faults, found_ids
+from tests.api.calls import JOBS, SEARCH, Parameters, exported, faults, found_ids
 from tests.conftest import Service
 from tests.factories import job_body
 
@@ -115,10 +115,11 @@ FILTERS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(filters=FILTERS)
 async def test_lists_and_searches_let_through_the_same(shared: Service, stored: list[Job], filters: Job) -> None:
-    """A list, a search in each mode, by body and by URL, and a match hold exactly what the rule lets through."""
+    """A list, an export, a search in each mode, by body and by URL, and a match hold what the rule lets through."""
     expected = passing(stored, filters)
     items = (await shared.client.get(JOBS, params=[*parameters(filters), ("limit", "100")])).json()["items"]
     assert [job["id"] for job in items] == expected
+    assert await exported(shared, parameters(filters)) == items[::-1]
     for mode in ("semantic", "lexical", "hybrid"):
         asked = {"text": TEXT, "mode": mode, "top_k": 100, "min_score": 0, "filters": filters}
         answer = (await shared.client.post(SEARCH, json=asked)).json()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JOBS, Parameters, create, faults, problem
+from tests.api.calls import JOBS, Parameters, create, exported, faults, problem
 from tests.conftest import Service
 
 
@@ -202,6 +202,7 @@ async def test_keywords(shared: Service, worded: dict[str, int], keyword: str, f
     """All words must occur, in any form; phrases, `or` and `-not` work; words of the title and the company count."""
     parameters = {"keyword": keyword, "company": "keyword ltd"}
     assert set(await listed(shared, **parameters)) == {worded[name] for name in found}
+    assert {job["id"] for job in await exported(shared, parameters)} == {worded[name] for name in found}
 
 
 HOSTILE = [
@@ -213,10 +214,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("keyword", HOSTILE)
 async def test_hostile_keywords_are_only_words(shared: Service, keyword: str) -> None:
-    """Quotes, operators, escapes and symbols are words or nothing: never an error of ours, never every posting."""
+    """Quotes, operators, escapes and symbols are words or nothing: no error of ours, and an export finds the same."""
     await create(shared, title="Bystander")
-    answer = await shared.client.get(JOBS, params={"keyword": keyword})
+    answer = await shared.client.get(JOBS, params={"keyword": keyword, "limit": 100})
     assert answer.status_code == 200, answer.text
+    assert (await exported(shared, {"keyword": keyword}))[:-101:-1] == answer.json()["items"]
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)

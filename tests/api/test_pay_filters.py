@@ -7,7 +7,7 @@ import pytest
 
 from service.jobs.pay import monthly
 from service.pay.model import Rate
-from tests.api.calls import JOBS, SEARCH, Parameters, create, faults, found_ids
+from tests.api.calls import JOBS, SEARCH, Parameters, create, exported, faults, found_ids
 from tests.conftest import Service
 from tests.factories import job_body
 
@@ -80,12 +80,13 @@ def passes(job: dict[str, Any], filters: dict[str, Any]) -> bool:
 async def test_lists_and_searches_compare_pay_alike(
     shared: Service, stored: list[dict[str, Any]], filters: dict[str, Any]
 ) -> None:
-    """A list, and a search in each mode, by body and by URL, hold exactly what the rule lets through."""
+    """A list, an export, and a search in each mode, by body and by URL, hold exactly what the rule lets through."""
     expected = [job["id"] for job in stored if passes(job, filters)]
     assert len(expected) < len(stored)
     parameters: Parameters = [(name, "true" if value is True else value) for name, value in filters.items()]
     listed = (await shared.client.get(JOBS, params=[*parameters, ("limit", "100")])).json()
     assert [job["id"] for job in listed["items"]] == expected
+    assert await exported(shared, parameters) == listed["items"][::-1]
     for mode in ("semantic", "lexical", "hybrid"):
         asked = {"text": TEXT, "mode": mode, "top_k": 100, "min_score": 0, "filters": filters}
         answer = (await shared.client.post(SEARCH, json=asked)).json()

@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
@@ -11,6 +13,7 @@ from litestar.routes import HTTPRoute
 from service.__main__ import cli
 from service.app import create_app
 from service.config import NOT_IN_EFFECT, Settings, read, shown, variable
+from service.export.model import Cells
 from service.http.problem import PROBLEMS
 from service.telemetry.lifecycle import Telemetry
 
@@ -61,6 +64,14 @@ def test_routes_are_all_listed_with_their_scopes(app: Litestar) -> None:
         if method != "OPTIONS" and handler.resolve_include_in_schema()
     }
     assert {(row[0], row[1]) for row in _rows("Routes")} == served
+
+
+def test_columns_of_the_export_are_all_listed() -> None:
+    """Each column of the CSV stands in the table, in order, and says whether it can be empty."""
+    rows = _rows("Export")
+    assert [row[0].strip("`") for row in rows] == list(Cells.__struct_fields__)
+    nullable = [type(None) in get_args(field.type) for field in msgspec.structs.fields(Cells)]
+    assert [" null" in row[1] for row in rows] == nullable
 
 
 def test_errors_are_all_listed_with_their_status() -> None:

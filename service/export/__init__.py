@@ -1,0 +1,1 @@
+"""All postings behind filters, as a file."""

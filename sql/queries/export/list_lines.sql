@@ -1,0 +1,76 @@
+-- All of a tenant's postings behind the filters as JSON, one a line, in the order of their ids.
+-- It runs inside COPY.
+-- $1 tenant_id integer
+-- $2 keyword text: words that must all occur (null: any), in web-search syntax
+-- $3 source text[]
+-- $4 company text[]: case-folded
+-- $5 location text: case-folded
+-- $6 remote boolean
+-- $7 employment_type text[]
+-- $8 posted_after timestamptz: at or after
+-- $9 posted_before timestamptz: before
+-- $10 active boolean
+-- $11 now timestamptz
+-- $12 pay_currency text[]: currencies that the filter on pay could be converted into (null: no such filter)
+-- $13 pay_low double precision[]: its lower end for a month, in each of them
+-- $14 pay_high double precision[]: its upper end for a month, in each of them
+-- $15 unpriced boolean: whether postings without comparable pay pass it
+select row_to_json(posting)::text as line
+from job j
+left join embedding_task t on t.job_id = j.id
+left join embedded e on e.job_id = j.id and e.generation = (select generation from live_generation)
+cross join lateral (
+    select
+        j.id,
+        j.title,
+        j.company,
+        j.source,
+        j.external_id,
+        j.description,
+        j.location,
+        j.remote,
+        j.employment_type,
+        j.salary_min,
+        j.salary_max,
+        j.currency,
+        j.salary_period,
+        j.url,
+        replace(to_char(j.posted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as posted_at,
+        replace(to_char(j.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as expires_at,
+        j.version,
+        replace(to_char(j.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as created_at,
+        replace(to_char(j.updated_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as updated_at,
+        json_strip_nulls(json_build_object(
+            'state', case
+                when t.failed_at is not null then 'failed'
+                when t.job_id is null and e.job_id is not null then 'done'
+                else 'pending'
+            end,
+            'coverage', coalesce(e.coverage, 0)::double precision,
+            'reason', t.reason,
+            'generation', e.generation
+        )) as embedding
+) posting
+where
+    j.tenant_id = $1
+    and ($2::text is null or case
+        -- as in the list: a phrase needs positions, which job_word has not
+        when websearch_to_tsquery('english', $2)::text like '%<%>%' then
+            (
+                websearch_to_tsquery('english', $2)::text like '%!%'
+                or exists (
+                    select from job_word w
+                    where
+                        w.job_id = j.id
+                        and w.words @@ regexp_replace(
+                            websearch_to_tsquery('english', $2)::text, '<[-0-9]+>', '&', 'g'
+                        )::tsquery
+                )
+            )
+            and j.words @@ websearch_to_tsquery('english', $2)
+        else exists (
+            select from job_word w where w.job_id = j.id and w.words @@ websearch_to_tsquery('english', $2)
+        )
+    end)
+    and job_passes(j, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+order by j.id
