@@ -10,8 +10,9 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
 from service.http.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
+from service.http.operation import gives
 from service.http.problem import problems
-from service.jobs.batch import BatchAnswer, store_rows
+from service.jobs.batch import BatchAnswer, BatchResult, store_rows
 from service.jobs.conditions import is_fresh
 from service.jobs.domain import Jobs
 from service.jobs.model import Job, JobInput, JobPatch, ListQuery, Page, Stats
@@ -32,7 +33,7 @@ class JobController(Controller):
     path = "/jobs"
     tags = ("jobs",)
 
-    @post(opt={"scope": "jobs:write"}, responses=problems("job_exists"))
+    @post(opt=gives("Location", "ETag") | {"scope": "jobs:write"}, responses=problems("job_exists"))
     async def create_job(
         self, request: StrictRequest, data: JSONBody[JobInput], jobs: NamedDependency[Jobs]
     ) -> Response[Job]:
@@ -45,7 +46,9 @@ class JobController(Controller):
         "/batch",
         status_code=200,
         request_max_body_size=MAX_BATCH_BYTES,
-        opt=takes(body={JSON: list[JobInput], NDJSON: JobInput}) | {"scope": "jobs:write"},
+        opt=takes(body={JSON: list[JobInput], NDJSON: JobInput})
+        | gives(answers={NDJSON: BatchResult})
+        | {"scope": "jobs:write"},
     )
     async def store_jobs(
         self, request: StrictRequest, body: RawBody, jobs: NamedDependency[Jobs]
@@ -71,7 +74,7 @@ class JobController(Controller):
 
     @get(
         "/{job_id:int}",
-        opt={"scope": "jobs:read"},
+        opt=gives("ETag") | {"scope": "jobs:read"},
         responses=problems("job_not_found")
         | {304: ResponseSpec(None, description="The caller's copy still holds", generate_examples=False)},
     )
@@ -88,7 +91,7 @@ class JobController(Controller):
 
     @patch(
         "/{job_id:int}",
-        opt={"scope": "jobs:write"},
+        opt=gives("ETag") | {"scope": "jobs:write"},
         responses=problems("job_not_found", "job_exists", "precondition_failed"),
     )
     async def patch_job(

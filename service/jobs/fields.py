@@ -35,6 +35,8 @@ Currency = Annotated[
 Period = Literal["hour", "day", "week", "month", "year"]
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s/]+", description="Address of the posting.")]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
+At = Annotated[datetime, Meta(tz=True)]
+"""A moment in an answer; without the mark msgspec leaves the format out of the document."""
 
 
 def moment_errors(struct: msgspec.Struct, *names: str) -> list[FieldError]:

@@ -1,11 +1,11 @@
 """What callers ask of a search and get from it, and the rows behind."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from service.jobs.fields import At
 from service.jobs.model import Filters, Job, JobRow
 from service.jobs.pay import PayNote
 
@@ -160,7 +160,7 @@ class Degraded(msgspec.Struct):
     """Why less was served than asked, and since when."""
 
     reason: str
-    since: datetime
+    since: At
 
 
 class FacetCount(msgspec.Struct):

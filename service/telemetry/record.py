@@ -64,6 +64,7 @@ class Record:
         "events",
         "exception",
         "fields",
+        "headers",
         "kept",
         "kind",
         "links",
@@ -111,6 +112,7 @@ class Record:
         self.kept = True
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
+        self.headers: list[tuple[bytes, bytes]] = []
         self.tracestate = ""
         self.turned_away = False
 
