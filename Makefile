@@ -11,7 +11,7 @@ ARGS ?=
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format lock clean
+.PHONY: help install run test test-long node lint openapi format lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,10 +40,11 @@ test-long: install ## Run the tests that take minutes: faults, recall, a million
 
 # Says beforehand what -ra says at the end, test by test.
 define missing
-test -n "$$JOBSENSE_TEST_DATA" || echo 'Not here: JOBSENSE_TEST_DATA (a folder with real postings); the tests on them are skipped.'; \
-test -n "$$JOBSENSE_TEST_OLLAMA_URL" || echo 'Not here: JOBSENSE_TEST_OLLAMA_URL (a real Ollama); the client is tested against the fake one alone.'; \
-test "$$(id -u)" = 0 || echo 'Not here: root; the tests of how the embedded database switches accounts are skipped.'
+$(BIN)/python -m tests.missing
 endef
+
+node: ## Install the npm packages that the tests of the TypeScript client need, from their lock; .ci/run does.
+	@npm ci --prefix tests/clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
 
 lint: install ## Check style, types, imports and SQL; changes nothing.
 	@$(BIN)/ruff check .
@@ -51,6 +52,9 @@ lint: install ## Check style, types, imports and SQL; changes nothing.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --processes 0 sql/migrations sql/queries
+
+openapi: install ## Write the OpenAPI document again; a test compares it with the code.
+	@$(BIN)/jobsense openapi --out service/openapi/jobsense.json
 
 format: install ## Put Python and SQL in form.
 	@$(BIN)/ruff check --fix .
@@ -74,5 +78,6 @@ lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newes
 
 clean: ## Remove .venv and whatever the tools left behind.
 	@rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov dist build
+	@rm -rf tests/clients/typescript/node_modules
 	@rm -f .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

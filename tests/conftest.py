@@ -34,11 +34,17 @@ from service.parts import Parts
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.fakes import WordEmbedder
+from tests.missing import missing
 
 TEMPLATE = "jobsense_template"
 _NUMBER = itertools.count(1)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a test's database wants speed, and is removed afterwards
 _ROOM = 2 * 2**30
+
+
+def pytest_report_header() -> list[str]:
+    """Name what the tests need and is not here, for whoever starts them without make."""
+    return [f"not here: {', '.join(found)}"] if (found := missing()) else []
 
 
 class Server:

@@ -5,14 +5,13 @@ a query parameter, or, with neither, for the whole operation. Answers to request
 refusals too, and every use is counted and named in the access line. The policy is in README.md, "Versions".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 from typing import Any
 
 import msgspec
 
-from service.telemetry.http import Scope
 from service.telemetry.stages import annotate, answer_header, count
 
 
@@ -46,7 +45,7 @@ def deprecates(*old: Deprecation) -> dict[str, Any]:
     return {"deprecated": old}
 
 
-def note_deprecated(scope: Scope, operation: str, declared: Iterable[Deprecation]) -> None:
+def note_deprecated(scope: Mapping[str, Any], operation: str, declared: Iterable[Deprecation]) -> None:
     """Put the headers on the answer, and count the use, if the request uses something that its operation deprecates."""
     used = [old for old in declared if _uses(scope, old)]
     if not used:
@@ -59,7 +58,7 @@ def note_deprecated(scope: Scope, operation: str, declared: Iterable[Deprecation
     answer_header("sunset", format_datetime(datetime.combine(sunset, time(), UTC), usegmt=True))
 
 
-def _uses(scope: Scope, old: Deprecation) -> bool:
+def _uses(scope: Mapping[str, Any], old: Deprecation) -> bool:
     if old.header is not None:
         wanted = old.header.lower().encode()
         return any(name == wanted for name, _ in scope["headers"])

@@ -55,7 +55,7 @@ class Operation:
         self.handler = handler
         self.route = route
         self.query: type[msgspec.Struct] | None = handler.opt.get("query")
-        self.example: Example = example_of(handler.handler_name)
+        self.example: Example = example_of(written["operationId"])
         self.bodies = self._bodies()
         self.result = self._result()
         self.codes: set[str] = set()
@@ -118,7 +118,9 @@ class Operation:
                 parameter["example"] = self.example.parameters[parameter["name"]]
         deprecated: tuple[Deprecation, ...] = self.handler.opt.get("deprecated", ())
         for old in deprecated:
-            found = next((one for one in parameters if old.name.lower() == one["name"].lower()), self.written)
+            found = self.written
+            if old.name:
+                found = next(one for one in parameters if one["name"].lower() == old.name.lower())
             found["deprecated"] = True
             found["description"] = "\n\n".join(filter(None, (found.get("description"), old.sentence)))
         return parameters

@@ -7,6 +7,7 @@ is absent is optional there, not null.
 
 import inspect
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ def schemas_of(types: Iterable[Any]) -> tuple[dict[Any, Json], dict[str, Json]]:
 
 
 def structs_of(types: Iterable[Any]) -> list[type[msgspec.Struct]]:
-    """Every Struct that types are made of, at any depth."""
+    """Every Struct that types are made of, at any depth; of generic ones the first that is met."""
     found: dict[type[msgspec.Struct], None] = {}
     pending: list[Any] = list(msgspec.inspect.multi_type_info(list(types)))
     while pending:
@@ -51,8 +52,9 @@ def structs_of(types: Iterable[Any]) -> list[type[msgspec.Struct]]:
         if isinstance(node, (list, tuple)):
             pending.extend(node)
         elif isinstance(node, msgspec.inspect.StructType):
-            if node.cls not in found:
-                found[node.cls] = None
+            struct = typing.get_origin(node.cls) or node.cls
+            if struct not in found:
+                found[struct] = None
                 pending.extend(node.fields)
         elif isinstance(node, (msgspec.inspect.Type, msgspec.inspect.Field)):
             pending.extend(getattr(node, name) for name in node.__struct_fields__)
