@@ -75,7 +75,10 @@ def document(app: Litestar) -> Json:
     """Write the OpenAPI document of an application, in a stable order."""
     written: Json = app.openapi_schema.to_schema()
     operations = list(_operations(app, written))
-    schemas, components = schemas_of([Problem, *(tp for operation in operations for tp in operation.types())])
+    schemas, components = schemas_of(
+        [tp for operation in operations for tp in operation.sent()],
+        [Problem, *(tp for operation in operations for tp in operation.received())],
+    )
     for operation in operations:
         operation.describe(schemas, components)
     written["paths"] = dict(sorted(written["paths"].items()))

@@ -88,11 +88,14 @@ class Operation:
         specs = {str(status): spec.data_container for status, spec in (self.handler.responses or {}).items()}
         return {status: tp for status, tp in specs.items() if tp not in (None, Problem)}
 
-    def types(self) -> list[Any]:
-        """Every type whose schema this operation needs."""
-        found = [*self.bodies.values(), *([self.result] if self.result is not None else []), *self._others().values()]
-        found += [*self.handler.opt.get("parts", ()), *self.handler.opt.get("answers", {}).values()]
-        return [*found, self.query] if self.query is not None else found
+    def sent(self) -> list[Any]:
+        """Every type of a body or query string that callers send."""
+        return [*self.bodies.values(), *([self.query] if self.query is not None else [])]
+
+    def received(self) -> list[Any]:
+        """Every type of an answer that callers get."""
+        found = [*([self.result] if self.result is not None else []), *self._others().values()]
+        return [*found, *self.handler.opt.get("parts", ()), *self.handler.opt.get("answers", {}).values()]
 
     def describe(self, schemas: dict[Any, Json], components: dict[str, Json]) -> None:
         """Put the schemas, the parameters, the problems, the security, the examples and the summary in place."""

@@ -1,8 +1,8 @@
 """JSON Schemas of Structs for the OpenAPI document, from msgspec, in the form that client generators read best.
 
 What msgspec writes is kept (names, bounds, `additionalProperties: false`) and made plainer: an enum says its type, a
-number its format, a description stands at the field rather than inside a choice, and what an answer leaves out when it
-is absent is optional there, not null.
+number its format, and a description stands at the field rather than inside a choice. In answers every field is there,
+whatever its default, unless the Struct leaves defaults out: then such a field is absent, and never null.
 """
 
 import inspect
@@ -29,18 +29,23 @@ def reference(name: str) -> Json:
     return {"$ref": REF.format(name=name)}
 
 
-def schemas_of(types: Iterable[Any]) -> tuple[dict[Any, Json], dict[str, Json]]:
-    """Schemas by type, and the components they refer to; `Page[Job]` is called `Page_Job`."""
-    asked = list(dict.fromkeys(types))
-    found, components = msgspec.json.schema_components(asked, ref_template=REF)
+def schemas_of(sent: Iterable[Any], received: Iterable[Any]) -> tuple[dict[Any, Json], dict[str, Json]]:
+    """Schemas by type, and the components they refer to; `Page[Job]` is called `Page_Job`.
+
+    `sent` are the types that callers send, `received` those that they get; what is part of both is described as sent.
+    """
+    sent, received = list(sent), list(received)
+    types = list(dict.fromkeys([*sent, *received]))
+    found, components = msgspec.json.schema_components(types, ref_template=REF)
     rename = {name: re.sub(r"_+", "_", name).strip("_") for name in components}
-    sparing = {struct.__name__ for struct in structs_of(asked) if struct.__struct_config__.omit_defaults}
-    by_type = {tp: _plain(_renamed(schema, rename)) for tp, schema in zip(asked, found, strict=True)}
-    plain = {
-        rename[name]: _plain(_renamed(_without_null(schema) if name in sparing else schema, rename))
-        for name, schema in components.items()
-    }
-    return by_type, plain
+    by_type = {tp: _plain(_renamed(schema, rename)) for tp, schema in zip(types, found, strict=True)}
+    answers = set(structs_of(received)) - set(structs_of(sent))
+    sparing = {struct.__name__: bool(struct.__struct_config__.omit_defaults) for struct in answers}
+    for name, schema in components.items():
+        # A generic one is called `Page_Job_` here.
+        if (spares := sparing.get(name.partition("_")[0])) is not None and "properties" in schema:
+            components[name] = _answered(schema, spares=spares)
+    return by_type, {rename[name]: _plain(_renamed(schema, rename)) for name, schema in components.items()}
 
 
 def structs_of(types: Iterable[Any]) -> list[type[msgspec.Struct]]:
@@ -109,11 +114,14 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
     return [_renamed(item, names) for item in node] if isinstance(node, list) else node
 
 
-def _without_null(component: Json) -> Json:
-    """The schema of a Struct that leaves out what has its default: such a field is absent, and never null."""
-    required = component.get("required", ())
-    fields = component["properties"].items()
-    return {**component, "properties": {name: one if name in required else _not_null(one) for name, one in fields}}
+def _answered(component: Json, *, spares: bool) -> Json:
+    """The schema of a Struct that is only ever answered; one that spares defaults leaves them out."""
+    required = component["required"] if spares else list(component["properties"])
+    fields = {
+        name: {key: value for key, value in (one if name in required else _not_null(one)).items() if key != "default"}
+        for name, one in component["properties"].items()
+    }
+    return {**component, "properties": fields, "required": required}
 
 
 def _not_null(schema: Json) -> Json:
