@@ -65,11 +65,14 @@ class Page(msgspec.Struct, Generic[T]):
     next_cursor: str | None = None
 
 
+Kind = Annotated[Literal["cat", "dog"], Meta(title="Kind")]
+
+
 class PetQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Parameters of the list."""
 
     limit: Annotated[int, Meta(ge=1, le=100, description="How many at most")] = 20
-    kind: list[Literal["cat", "dog"]] = []
+    kind: list[Kind] = []
     weight_min: Annotated[float, Meta(ge=0)] | None = None
     near: str
 

@@ -24,7 +24,7 @@ _DETAIL = {
     "job_exists": "Posting 4711 has this source and external_id",
     "precondition_failed": "The posting is at version 3",
     "unsupported_media_type": "This path reads application/json, named in Content-Type",
-    "invalid": "1 field is wrong",
+    "invalid": "1 field of the request is not valid",
     "internal_error": "The fault is logged under the request_id of this answer",
 }
 

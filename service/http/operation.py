@@ -18,7 +18,8 @@ from service.http.problem import MEDIA_TYPE, PROBLEMS, Problem, codes_in, descri
 from service.http.schemas import Json, query_parameters, reference, tidy_parameter
 
 API_PREFIX = "/api/v1"
-_EVERY = ("too_many_requests", "overloaded", "database_unavailable", "internal_error")
+_EVERY = ("bad_request", "too_many_requests", "overloaded", "database_unavailable", "internal_error")
+_PROBES = ("internal_error",)
 _GUARDED = ("unauthenticated", "forbidden")
 _BODY = ("unreadable_body", "body_too_large", "unsupported_media_type", "invalid")
 HEADERS: dict[str, Json] = {
@@ -33,13 +34,23 @@ HEADERS: dict[str, Json] = {
         "description": "Seconds to wait before the request is repeated",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "WWW-Authenticate": {
+        "description": "How to authenticate (RFC 9110, section 11.6.1)",
+        "schema": {"type": "string"},
+    },
     "X-Request-ID": {
         "description": "The caller's, if it was sane, else a new one; in the log too",
         "schema": {"type": "string", "maxLength": 128},
     },
 }
 """Headers of answers that the document knows; `gives` names those of an operation."""
-_HEADERS_OF = {"429": ("RateLimit", "RateLimit-Policy", "Retry-After"), "503": ("Retry-After",)}
+_HEADERS_OF = {
+    "401": ("WWW-Authenticate",),
+    "429": ("RateLimit", "RateLimit-Policy", "Retry-After"),
+    "503": ("Retry-After",),
+    "idempotency_in_progress": ("Retry-After",),
+}
+"""Headers of problems, by status or code."""
 
 
 def gives(*headers: str, answers: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -163,7 +174,7 @@ class Operation:
         own = self.handler.responses or {}
         for status in [status for status in responses if status >= "400" and int(status) not in own]:
             del responses[status]  # Litestar's own 400, whose shape nobody ever sees
-        codes = dict.fromkeys(_EVERY if self.route.path.startswith(API_PREFIX) else ("internal_error",))
+        codes = dict.fromkeys(_EVERY if self.route.path.startswith(API_PREFIX) else _PROBES)
         codes |= dict.fromkeys(() if self.handler.opt.get("public") else _GUARDED)
         codes |= dict.fromkeys(_BODY if self.bodies else ())
         codes |= dict.fromkeys(("invalid",) if parameters or self.route.path.startswith(API_PREFIX) else ())
@@ -182,9 +193,11 @@ class Operation:
 
     def _drop_defaults(self) -> None:
         """Leave out what Litestar writes although it says nothing."""
-        for part in (self.written, *self.written.get("parameters", ())):
-            if "deprecated" in part and not part["deprecated"]:
-                del part["deprecated"]
+        headers = [one for response in self.written["responses"].values() for one in response["headers"].values()]
+        for part in (self.written, *self.written.get("parameters", ()), *headers):
+            for name in ("deprecated", "required", "allowEmptyValue", "allowReserved"):
+                if part.get(name) is False:
+                    del part[name]
 
     def _describe_security(self) -> None:
         scope = self.handler.opt.get("scope")
@@ -216,5 +229,5 @@ def _show(content: dict[str, Json], examples: Mapping[str, Any]) -> None:
 def _problem_response(status: str, description: str) -> Json:
     shown = {code: {"$ref": f"#/components/examples/{code}"} for code in codes_in(description)}
     content = {MEDIA_TYPE: {"schema": reference("Problem"), "examples": shown}}
-    names = _HEADERS_OF.get(status, ())
+    names = [name for key in (status, *shown) for name in _HEADERS_OF.get(key, ())]
     return {"description": description, "headers": {name: _header(name) for name in names}, "content": content}

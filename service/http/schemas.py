@@ -1,7 +1,8 @@
 """JSON Schemas of Structs for the OpenAPI document, from msgspec, in the form that client generators read best.
 
 What msgspec writes is kept (names, bounds, `additionalProperties: false`) and made plainer: an enum says its type, a
-number its format, and a description stands at the field rather than inside a choice. In answers every field is there,
+number its format, a description stands at the field rather than inside a choice, and an enum whose `Meta` has a title
+is a schema of that name. In answers every field is there,
 whatever its default, unless the Struct leaves defaults out: then such a field is absent, and never null.
 """
 
@@ -45,7 +46,10 @@ def schemas_of(sent: Iterable[Any], received: Iterable[Any]) -> tuple[dict[Any, 
         # A generic one is called `Page_Job_` here.
         if (spares := sparing.get(name.partition("_")[0])) is not None and "properties" in schema:
             components[name] = _answered(schema, spares=spares)
-    return by_type, {rename[name]: _plain(_renamed(schema, rename)) for name, schema in components.items()}
+    plain = {rename[name]: _plain(_renamed(schema, rename)) for name, schema in components.items()}
+    named: dict[str, Json] = {}
+    plain = {name: _with_named_enums(schema, named) for name, schema in plain.items()}
+    return by_type, plain | named
 
 
 def structs_of(types: Iterable[Any]) -> list[type[msgspec.Struct]]:
@@ -114,6 +118,18 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
     return [_renamed(item, names) for item in node] if isinstance(node, list) else node
 
 
+def _with_named_enums(node: Any, named: dict[str, Json]) -> Any:
+    """Refer to each enum that has a title, so that clients have one type of it, and collect them by that name."""
+    if isinstance(node, list):
+        return [_with_named_enums(item, named) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(node.get("enum"), list) and "title" in node:
+        named[node["title"]] = {name: node[name] for name in ("title", "type", "enum")}
+        return {**reference(node["title"]), **{name: node[name] for name in node.keys() - named[node["title"]].keys()}}
+    return {key: _with_named_enums(value, named) for key, value in node.items()}
+
+
 def _answered(component: Json, *, spares: bool) -> Json:
     """The schema of a Struct that is only ever answered; one that spares defaults leaves them out."""
     required = component["required"] if spares else list(component["properties"])
@@ -149,10 +165,17 @@ def _plain(node: Any) -> Any:
         something = [arm for arm in plain["anyOf"] if arm != _NULL]
         if len(something) == 1 and "description" in something[0]:
             plain["description"] = something[0].pop("description")
+    if "$ref" in plain and isinstance(plain.get("default"), dict):
+        plain["default"] = {}  # the same as each of its defaults
+    return _with_type(plain)
+
+
+def _with_type(plain: Json) -> Json:
+    """Name the type of an enum and the format of a number, whose bounds are of its kind."""
     kind = plain.get("type")
     if kind is None and plain.get("enum") and all(isinstance(value, str) for value in plain["enum"]):
-        plain = {"type": "string", **plain}
-    elif kind == "integer":
+        return {"type": "string", **plain}
+    if kind == "integer":
         plain |= {key: int(plain[key]) for key in _BOUNDS if key in plain}
         if plain.get("maximum", _INT32) >= _INT32:
             plain.setdefault("format", "int64")

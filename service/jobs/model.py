@@ -39,7 +39,7 @@ from service.jobs.filter_fields import (
 )
 from service.jobs.pay import PayNote, filter_errors
 
-State = Literal["pending", "done", "failed"]
+State = Annotated[Literal["pending", "done", "failed"], Meta(title="JobState")]
 Status = Literal["created", "updated", "unchanged"]
 
 

@@ -1,5 +1,6 @@
-"""The examples of the OpenAPI document are what the service takes and answers: each is sent, and the answers compared."""
+"""The examples of the OpenAPI document are what the service takes and answers: each is sent, and answers compared."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from service.http.decoding import FORM, JSON, NDJSON
 from service.http.openapi import document
+from service.pay.model import Rate
 from tests.api.calls import create
 from tests.conftest import Service
 
@@ -76,6 +78,7 @@ async def stocked(api: Service) -> Service:
             salary_period="month",
         )
     await api.embed()
+    await api.parts.rates.store([Rate("USD", "KES", 129.2, datetime(2026, 11, 19, tzinfo=UTC), "bank")])
     return api
 
 

@@ -83,7 +83,10 @@ class Tab:
 
     async def until(self, condition: str) -> Any:
         """Wait until a JavaScript expression is true on the page, looked at before each frame; its value."""
-        look = f"const look = () => {{ const it = {condition}; it ? done(it) : requestAnimationFrame(look) }}; look()"
+        value = "it instanceof Node || it"
+        look = (
+            f"const look = () => {{ const it = {condition}; it ? done({value}) : requestAnimationFrame(look) }}; look()"
+        )
         return await self.evaluate(f"new Promise(done => {{ {look} }})")
 
     def told(self, method: str) -> list[Message]:

@@ -45,7 +45,7 @@ async def test_the_page_draws_every_operation_and_tries_one(
         await tab.evaluate(f"document.querySelector('{LIVENESS} .opblock-summary-control').click()")
         await tab.until(f"document.querySelector('{LIVENESS} .execute')")
         await tab.evaluate(f"document.querySelector('{LIVENESS} .execute').click()")
-        status = f"document.querySelector('{LIVENESS} .live-responses-table .response-col_status')"
+        status = f"document.querySelector('{LIVENESS} .live-responses-table tbody .response-col_status')"
         assert (await tab.until(f"{status} && {status}.innerText")).startswith("200")
         picture = base64.b64decode((await tab.call("Page.captureScreenshot"))["data"])
         (tmp_path / "docs.png").write_bytes(picture)
@@ -62,7 +62,7 @@ async def test_the_page_draws_every_operation_and_tries_one(
 async def test_the_policy_of_the_page_is_kept_by_the_browser(api: Service, telemetry: Telemetry, tab: Tab) -> None:
     """An inline script does not run on the page, and nothing can be fetched from elsewhere: the policy is in force."""
     async with on_socket(api, telemetry) as client:
-        await tab.call("Page.navigate", url=f"{client.base_url}docs")
+        await tab.call("Page.navigate", url=f"{client.base_url}/docs")
         await tab.until("document.querySelectorAll('.opblock').length")
         await tab.evaluate(
             "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = true'}))"

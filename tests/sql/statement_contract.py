@@ -4,7 +4,7 @@ import re
 import types
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 from uuid import UUID
 
 import asyncpg
@@ -141,6 +141,8 @@ def _of_row(statement: Statement, columns: list[tuple[str, str]]) -> Iterator[st
 def fits(kind: Any, real: str) -> bool:
     """Whether values of a Python type and of a Postgres type (arrays end with `[]`) are the same things."""
     origin = get_origin(kind)
+    if origin is Annotated:
+        return fits(get_args(kind)[0], real)
     if origin in {Union, types.UnionType}:
         arms = [arm for arm in get_args(kind) if arm is not type(None)]
         return len(arms) == 1 and fits(arms[0], real)

@@ -70,10 +70,11 @@ def test_query_parameters_come_from_the_struct(written: dict[str, Any]) -> None:
     """Each field is a parameter with its bounds, default and text; what is optional is left out, not null."""
     parameters = {entry["name"]: entry for entry in written["paths"]["/api/v1/pets"]["get"]["parameters"]}
     assert parameters["limit"] == {
-        "name": "limit", "in": "query", "required": False, "description": "How many at most",
+        "name": "limit", "in": "query", "description": "How many at most",
         "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     }  # fmt: skip
-    assert parameters["kind"]["schema"]["items"] == {"type": "string", "enum": ["cat", "dog"]}
+    assert parameters["kind"]["schema"]["items"] == {"$ref": "#/components/schemas/Kind"}
+    assert written["components"]["schemas"]["Kind"] == {"title": "Kind", "type": "string", "enum": ["cat", "dog"]}
     assert parameters["weight_min"]["schema"] == {"type": "number", "format": "double", "minimum": 0}
     assert parameters["near"]["required"] is True
     header = written["paths"]["/api/v1/pets"]["post"]["parameters"][0]

@@ -51,6 +51,7 @@ async function store(): Promise<number> {
   equal(wrong.errors?.map((error) => error.pointer), ["/title"], "errors");
   const rows = Array.from({ length: 25 }, (_, number) => posting(number));
   const batch = good(await client.POST("/api/v1/jobs/batch", { body: rows }), 200);
+  if (!("results" in batch)) throw new Error("NDJSON is answered to NDJSON alone");
   equal(batch.results.map((result) => result.status), ["unchanged", ...Array(24).fill("created")], "batch");
   return made.id;
 }
