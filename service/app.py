@@ -20,6 +20,7 @@ from service.errors import RequestError
 from service.health.controller import METRICS_KEY, HealthController, fetch_metrics
 from service.health.domain import Health
 from service.http.admission import Admission
+from service.http.caching import completed
 from service.http.classes import admission
 from service.http.decoding import MAX_BODY_BYTES, StrictRequest, check_parameters
 from service.http.docs_page import docs_handlers
@@ -27,6 +28,7 @@ from service.http.hosts import Hosts, match_hosts
 from service.http.methods import serve_methods
 from service.http.openapi import openapi_config
 from service.http.problem import EXCEPTION_HANDLERS, send_problem
+from service.idempotency.controller import STATE_KEY as IDEMPOTENCY_KEY
 from service.jobs.controller import JobController, StatsController
 from service.parts import Parts
 from service.pay.controller import RatesController
@@ -62,6 +64,8 @@ class App(Litestar):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
+        if scope["type"] == "http":
+            send = completed(scope, send)
         if self.hosts is not None and scope["type"] == "http" and scope["path"] not in ASKED_BY_ADDRESS:
             named = next((value for name, value in scope["headers"] if name == b"host"), b"")
             if not self.hosts.fullmatch(named):
@@ -151,6 +155,7 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
     app.state[STATE_KEY] = Access(parts.db, is_open=parts.settings.auth == "open")
+    app.state[IDEMPOTENCY_KEY] = parts.idempotency
     app.state[METRICS_KEY] = telemetry.metrics
     watch = telemetry.metrics.watch
     watch("db_client_connection_count", lambda: parts.db.sizes()[0] - parts.db.sizes()[1], "used")

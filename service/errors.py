@@ -7,10 +7,12 @@
     |  |- Forbidden              403  ask for a scope
     |  |- NotFound               404  the thing is not there for this caller
     |  |- Conflict               409  the thing is there already
+    |  |  `- InProgress             409  wait for the request that runs under this key
     |  |- Stale                  410  start again from the first page
     |  |- PreconditionFailed     412  read again, then change
     |  |- BodyTooLarge           413  send less
     |  |- UnsupportedMediaType   415  send JSON
+    |  |- KeyReused              422  take a new idempotency key
     |  `- Invalid                422  mend the named fields, all of them listed
     |- TryLater               the caller can repeat the request unchanged, after `retry_after_s`
     |  |- DatabaseUnavailable    503
@@ -91,6 +93,13 @@ class Conflict(RequestError):
     code = "conflict"
 
 
+class InProgress(Conflict):
+    """Another request with the same idempotency key is being served; it can be repeated soon."""
+
+    code = "idempotency_in_progress"
+    retry_after_s = 1
+
+
 class Stale(RequestError):
     """A cursor no longer fits what it was made for."""
 
@@ -113,6 +122,12 @@ class UnsupportedMediaType(RequestError):
     """The content type is not one that this route reads."""
 
     code = "unsupported_media_type"
+
+
+class KeyReused(RequestError):
+    """The idempotency key belongs to a request that asked for something else."""
+
+    code = "idempotency_key_reused"
 
 
 class Invalid(RequestError):

@@ -20,6 +20,7 @@ from service.embedding.pieces import embed_pieces
 from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker
 from service.health.model import Part
+from service.idempotency.domain import Idempotency
 from service.jobs.domain import Jobs
 from service.loop import Loop
 from service.migrate import migrate_up, require_current
@@ -74,6 +75,7 @@ class Parts:
         self.settings = settings
         self.rates = ExchangeRates(db)
         self.jobs = Jobs(db, settings, on_written=self.wake, conversions=self.rates.conversions)
+        self.idempotency = Idempotency(db)
         lanes = Lanes(db, settings.ollama_url)
         self.live = LiveEmbedder(
             db,
@@ -94,7 +96,7 @@ class Parts:
             **wired,
         )
         self._connecting = Loop("embedder", self.live.connect)
-        self._loops = [Loop("backlog", self.worker.watch_backlog)]
+        self._loops = [Loop("backlog", self.worker.watch_backlog), Loop("idempotency", self.idempotency.sweep)]
         self._working: Loop | None = None
 
     def absent_since(self) -> datetime | None:

@@ -16,6 +16,8 @@ class DatabaseProxy:
         self._flows: asyncio.Event
         self._server: asyncio.Server
         self._connected = threading.Event()
+        self._held = threading.Event()
+        self._until: bytes | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __enter__(self) -> Self:
@@ -43,6 +45,14 @@ class DatabaseProxy:
     def speak(self) -> None:
         """Let everything through again, what was held back too."""
         self._loop.call_soon_threadsafe(self._flows.set)
+
+    def hold_answer_to(self, words: bytes) -> None:
+        """Let everything through up to a message with these words, which still comes to the database, then nothing."""
+        self._loop.call_soon_threadsafe(setattr, self, "_until", words)
+
+    def wait_until_held(self) -> None:
+        """Wait until that message has come."""
+        assert self._held.wait(60)
 
     def wait_for_connection(self) -> None:
         """Wait until somebody has connected."""
@@ -89,5 +99,8 @@ class DatabaseProxy:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while piece := await reader.read(65536):
             await self._flows.wait()
+            if self._until is not None and self._until in piece:
+                self._flows.clear()  # before it is sent, so that no answer to it slips through
+                self._held.set()
             writer.write(piece)
             await writer.drain()

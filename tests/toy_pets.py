@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, PathParameter, RawBody
 from msgspec import UNSET, Meta, UnsetType
 
+from service.http.caching import completed
 from service.http.decoding import JSON, NDJSON, StrictRequest, check_parameters, takes
 from service.http.deprecation import Deprecation, deprecates
 from service.http.docs_page import docs_handlers
@@ -171,6 +172,11 @@ def make_app() -> Any:
 @asynccontextmanager
 async def toy_pets(root_path: str = "") -> AsyncIterator[httpx.AsyncClient]:
     """A client of the toy application, which a proxy may serve under a path."""
-    transport = httpx.ASGITransport(make_app(), root_path=root_path)
+    app = make_app()
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, completed(scope, send))
+
+    transport = httpx.ASGITransport(serve, root_path=root_path)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

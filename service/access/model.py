@@ -21,6 +21,11 @@ class Caller(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     key_id: str | None = None
 
+    @property
+    def who(self) -> str:
+        """Tells callers of one tenant apart: `key:<id>` or `anonymous`."""
+        return "anonymous" if self.key_id is None else f"key:{self.key_id}"
+
 
 class ApiKey(msgspec.Struct, frozen=True):
     """A living key as it is looked up."""

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from service.errors import NotFound
+from service.http.caching import PUBLIC, PUBLIC_FOR_EVER, coded_tag
 from service.http.openapi import document
 
 CONTENT_SECURITY_POLICY = (
@@ -34,6 +35,7 @@ class _File(msgspec.Struct, frozen=True):
     packed: bytes | None
     etag: str
     media_type: str
+    cache_control: str = PUBLIC
 
 
 def docs_handlers() -> list[HTTPRouteHandler]:
@@ -58,9 +60,10 @@ def docs_handlers() -> list[HTTPRouteHandler]:
     @get("/docs/{name:str}", include_in_schema=False, sync_to_thread=False, opt={"public": True})
     def show_docs_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         """Give a script, style sheet or picture of the page."""
-        if name not in _ASSETS:
+        file = _by_name().get(name)
+        if file is None:
             raise NotFound("Nothing is at this path")
-        return _answer(request, _asset(name))
+        return _answer(request, file)
 
     return [show_openapi, show_docs, show_docs_asset]
 
@@ -69,12 +72,27 @@ def docs_handlers() -> list[HTTPRouteHandler]:
 def _page(root_path: str) -> _File:
     """The page as it is reached behind a proxy that serves this application under a path of its own."""
     page = (_FOLDER / "index.html").read_text(encoding="utf-8")
+    for name in _ASSETS:
+        page = page.replace(f"/docs/{name}", f"/docs/{_hashed(name)}")
     return _file(page.replace("{root}", quote(root_path)).encode(), "text/html")
 
 
 @functools.cache
 def _asset(name: str) -> _File:
     return _file((_FOLDER / name).read_bytes(), mimetypes.types_map[Path(name).suffix])
+
+
+def _hashed(name: str) -> str:
+    """The name of an asset with its hash in it: what is there never changes, so that it is fetched once."""
+    stem, suffix = name.rsplit(".", 1)
+    return f"{stem}.{_asset(name).etag}.{suffix}"
+
+
+@functools.cache
+def _by_name() -> dict[str, _File]:
+    """The assets by their plain and by their hashed names."""
+    hashed = {_hashed(name): msgspec.structs.replace(_asset(name), cache_control=PUBLIC_FOR_EVER) for name in _ASSETS}
+    return {name: _asset(name) for name in _ASSETS} | hashed
 
 
 def _file(body: bytes, media_type: str) -> _File:
@@ -88,16 +106,14 @@ def _file(body: bytes, media_type: str) -> _File:
 def _answer(request: Request[Any, Any, Any], file: _File) -> Response[bytes]:
     accepted = [part.strip().partition(";") for part in request.headers.get("accept-encoding", "").lower().split(",")]
     gzipped = file.packed if any(name == "gzip" and "q=0" not in rest for name, _, rest in accepted) else None
-    etag = f'"{file.etag}-gzip"' if gzipped is not None else f'"{file.etag}"'
+    etag = f'"{file.etag}"'
     headers = {
         "ETag": etag,
-        "Cache-Control": "no-cache",
+        "Cache-Control": file.cache_control,
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
-        return Response(b"", status_code=304, headers=headers, media_type=file.media_type)
     if gzipped is not None:
-        headers["Content-Encoding"] = "gzip"
+        headers |= {"Content-Encoding": "gzip", "ETag": coded_tag(etag.encode(), b"gzip").decode()}
     return Response(gzipped or file.body, headers=headers, media_type=file.media_type)

@@ -13,7 +13,7 @@ from service.config import Settings
 from service.db import Database, Db, Json
 from service.errors import Conflict, DatabaseUnavailable, FieldError, Invalid, NotFound
 from service.jobs import queries
-from service.jobs.conditions import require_match
+from service.jobs.conditions import ALWAYS, Conditions
 from service.jobs.currencies import CURRENCIES
 from service.jobs.fields import moment_errors
 from service.jobs.model import (
@@ -79,17 +79,25 @@ class Jobs:
             errors.append(FieldError("salary_out_of_order", "salary_min is above salary_max", pointer="/salary_min"))
         return errors + moment_errors(job, "posted_at", "expires_at")
 
-    async def create(self, tenant_id: int, job: JobInput) -> Job:
-        """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken."""
+    async def create(self, tenant_id: int, job: JobInput, *, db: Db | None = None) -> Job:
+        """Store one posting and its task; raises Invalid, and Conflict when its (source, external_id) is taken.
+
+        With `db` in the transaction of a caller, who calls `created` after the commit.
+        """
         if errors := self.check(job):
             raise Invalid(errors)
         now, new = now_utc(), prepare(job)
-        (stored,) = await _upsert(self._db, tenant_id, [new], replace=False, now=now)
+        (stored,) = await _upsert(db or self._db, tenant_id, [new], replace=False, now=now)
         if stored.status != "created":
             raise Conflict(f"Posting {stored.job_id} has this source and external_id", code="job_exists")
-        count("jobsense_ingest_jobs_total", stored.status)
-        self._on_written()
+        if db is None:
+            self.created()
         return _fresh(stored, new, now)
+
+    def created(self) -> None:
+        """Count a posting that is committed, and have it embedded."""
+        count("jobsense_ingest_jobs_total", "created")
+        self._on_written()
 
     async def store(self, tenant_id: int, jobs: Sequence[NewJob]) -> list[Stored]:
         """Upsert a batch in one transaction, in the order given: a later row of a key replaces an earlier one.
@@ -148,16 +156,16 @@ class Jobs:
         following = cursor.encode(query, Position(page[-1].id)) if len(rows) > limit else None
         return Page([row.job() for row in page], following, bands.note)
 
-    async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, if_match: str | None) -> Job:
+    async def patch(self, tenant_id: int, job_id: int, patch: JobPatch, *, conditions: Conditions = ALWAYS) -> Job:
         """Change what the patch names, if anything; raises NotFound, PreconditionFailed, Invalid, Conflict."""
-        job, changed = await _undisturbed(lambda: self._patch(tenant_id, job_id, patch, if_match))
+        job, changed = await _undisturbed(lambda: self._patch(tenant_id, job_id, patch, conditions))
         count("jobsense_ingest_jobs_total", "updated" if changed else "unchanged")
         self._on_written()
         return job
 
-    async def _patch(self, tenant_id: int, job_id: int, patch: JobPatch, if_match: str | None) -> tuple[Job, bool]:
+    async def _patch(self, tenant_id: int, job_id: int, patch: JobPatch, conditions: Conditions) -> tuple[Job, bool]:
         async with self._db.transaction() as connection:
-            row = await _lock(connection, tenant_id, job_id, if_match)
+            row = await _lock(connection, tenant_id, job_id, conditions)
             old = JobInput(**{name: getattr(row, name) for name in FIELDS})
             given = {name: value for name in FIELDS if (value := getattr(patch, name)) is not msgspec.UNSET}
             new = msgspec.structs.replace(old, **given)
@@ -179,14 +187,14 @@ class Jobs:
                 await queries.refresh_copies(connection, job_ids=[job_id])
             return await _fetch(connection, tenant_id, job_id), True
 
-    async def delete(self, tenant_id: int, job_id: int, *, if_match: str | None) -> None:
+    async def delete(self, tenant_id: int, job_id: int, *, conditions: Conditions = ALWAYS) -> None:
         """Delete a posting and all that belongs to it; raises NotFound, PreconditionFailed."""
-        await _undisturbed(lambda: self._delete(tenant_id, job_id, if_match))
+        await _undisturbed(lambda: self._delete(tenant_id, job_id, conditions))
 
-    async def _delete(self, tenant_id: int, job_id: int, if_match: str | None) -> None:
+    async def _delete(self, tenant_id: int, job_id: int, conditions: Conditions) -> None:
         async with self._db.transaction() as connection:
-            if if_match is not None:
-                await _lock(connection, tenant_id, job_id, if_match)
+            if conditions is not ALWAYS:
+                await _lock(connection, tenant_id, job_id, conditions)
             if await queries.delete_job(connection, tenant_id=tenant_id, job_id=job_id) is None:
                 raise _not_found(job_id)
 
@@ -280,11 +288,11 @@ async def _fetch(db: Db, tenant_id: int, job_id: int) -> Job:
     return row.job()
 
 
-async def _lock(db: Db, tenant_id: int, job_id: int, if_match: str | None) -> JobRow:
+async def _lock(db: Db, tenant_id: int, job_id: int, conditions: Conditions) -> JobRow:
     row = await queries.fetch_job_for_change(db, tenant_id=tenant_id, job_id=job_id)
     if row is None:
         raise _not_found(job_id)
-    require_match(row.version, if_match)
+    conditions.require(row.job())
     return row
 
 

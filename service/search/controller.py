@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
+from service.http.caching import PRIVATE
 from service.http.decoding import JSON, StrictRequest, takes
 from service.http.problem import problems
 from service.search.batch import BatchSearcher
@@ -21,7 +22,7 @@ from service.telemetry.stages import annotate
 
 JobId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The posting's number.")]
 
-PRIVATE = {"Cache-Control": "private, no-cache"}
+KEPT = {"Cache-Control": PRIVATE}
 
 
 class SearchController(Controller):
@@ -43,7 +44,7 @@ class SearchController(Controller):
         ended the look. next_cursor goes on as of the first page, for an hour, without repeats.
         While no vectors can be made it answers by words and says so in mode and degraded.
         """
-        return Response(await _search(searcher, request, data), headers=PRIVATE)
+        return Response(await _search(searcher, request, data), headers=KEPT)
 
     @get(
         opt=takes(query=SearchQuery) | {"scope": "search"},
@@ -53,7 +54,7 @@ class SearchController(Controller):
         self, request: StrictRequest, searcher: NamedDependency[Searcher]
     ) -> Response[SearchAnswer]:
         """Find postings, asked in a URL."""
-        return Response(await _search(searcher, request, request.query(SearchQuery).as_request()), headers=PRIVATE)
+        return Response(await _search(searcher, request, request.query(SearchQuery).as_request()), headers=KEPT)
 
     @post(
         "/batch",
@@ -69,7 +70,7 @@ class SearchController(Controller):
         Their texts are embedded together, equal ones once. 200 whenever the batch itself could be read.
         """
         answer = await batches.search(caller_of(request).tenant_id, body, path=request.scope["path"])
-        return Response(answer, headers=PRIVATE)
+        return Response(answer, headers=KEPT)
 
 
 class NearbyController(Controller):
@@ -95,7 +96,7 @@ class NearbyController(Controller):
         """
         annotate(jobsense_search_mode="similar")
         answer = await neighbours.search(caller_of(request).tenant_id, job_id, request.query(SimilarQuery))
-        return Response(answer, headers=PRIVATE)
+        return Response(answer, headers=KEPT)
 
     @post("/match", status_code=200, opt={"scope": "search"}, responses=problems("embedder_unavailable"))
     async def match_jobs(
@@ -110,7 +111,7 @@ class NearbyController(Controller):
         says so. Nothing of the text is kept.
         """
         annotate(jobsense_search_mode="match")
-        return Response(await matcher.match(caller_of(request).tenant_id, data), headers=PRIVATE)
+        return Response(await matcher.match(caller_of(request).tenant_id, data), headers=KEPT)
 
 
 async def _search(searcher: Searcher, request: StrictRequest, asked: SearchRequest) -> SearchAnswer:

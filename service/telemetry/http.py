@@ -183,6 +183,7 @@ class _Exchange:
             }
         )
         headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+        headers.append((b"cache-control", b"no-store"))
         await self.send({"type": "http.response.start", "status": _SERVER_ERROR, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -218,6 +218,12 @@ METRICS = (
     ),
     Metric("jobsense_degraded_total", "counter", "Searches served without their semantic leg.", ("reason",)),
     Metric("jobsense_ingest_jobs_total", "counter", "Postings created, updated, unchanged or rejected.", ("outcome",)),
+    Metric(
+        "jobsense_idempotent_requests_total",
+        "counter",
+        "Requests with an idempotency key: first, replayed, in_progress, reused.",
+        ("outcome",),
+    ),
     Metric("jobsense_embed_queue_depth", "gauge", "Embedding tasks by state.", ("state",)),
     Metric("jobsense_embed_queue_oldest_age_seconds", "gauge", "Age of the oldest task that is due.", unit="s"),
     Metric("jobsense_breaker_state", "gauge", "0 closed, 1 half open (a probe is out), 2 open.", ("dependency",)),

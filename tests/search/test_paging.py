@@ -90,10 +90,10 @@ async def test_fifty_page_on_while_others_write(shelf: Shelf) -> None:
             mine += await shelf.store(range(number, number + 15))
             number += 15
             for job_id in mine[:8]:
-                await shelf.jobs.delete(TENANT, job_id, if_match=None)
+                await shelf.jobs.delete(TENANT, job_id)
             mine = mine[8:]
         for job_id in mine:
-            await shelf.jobs.delete(TENANT, job_id, if_match=None)
+            await shelf.jobs.delete(TENANT, job_id)
 
     async def embed() -> None:
         while not over.is_set():
@@ -132,13 +132,13 @@ async def test_a_change_of_text_shows_a_posting_once_at_most(shelf: Shelf) -> No
     request = SearchRequest(text="cook kitchen", top_k=10, mode="hybrid")
     first = await shelf.searcher.search(TENANT, request)
     for hit in first.results:
-        await shelf.jobs.patch(TENANT, hit.job.id, JobPatch(description="welder harbour cook"), if_match=None)
+        await shelf.jobs.patch(TENANT, hit.job.id, JobPatch(description="welder harbour cook"))
     await shelf.embed()
     request.cursor = first.next_cursor
     rest = await shelf.pages(request)
     assert not set(ids_of([first])) & set(ids_of(rest))
     for job_id in ids:
-        await shelf.jobs.delete(TENANT, job_id, if_match=None)
+        await shelf.jobs.delete(TENANT, job_id)
 
 
 async def test_words_that_are_counted_anew_do_not_move_what_was_shown(shelf: Shelf) -> None:
@@ -151,5 +151,5 @@ async def test_words_that_are_counted_anew_do_not_move_what_was_shown(shelf: She
     request.cursor = first.next_cursor
     assert ids_of([first, *await shelf.pages(request)]) == expected
     for job_id in ids:
-        await shelf.jobs.delete(TENANT, job_id, if_match=None)
+        await shelf.jobs.delete(TENANT, job_id)
     await shelf.embed()

@@ -70,6 +70,8 @@ def _literal(value: Any) -> str:
         return "null"
     if isinstance(value, HalfVector):
         return f"'{value.to_list()}'"
+    if isinstance(value, bytes):
+        return f"'\\x{value.hex()}'"
     if isinstance(value, (list, tuple)):
         items = (item.to_list() if isinstance(item, HalfVector) else item for item in value)
         return "'{" + ",".join(f'"{item}"' for item in items) + "}'"

@@ -56,7 +56,7 @@ class Scene:
 
     async def patch(self, job_id: int, **fields: Any) -> None:
         """Change a posting."""
-        await self.jobs.patch(self.tenant_id, job_id, JobPatch(**fields), if_match=None)
+        await self.jobs.patch(self.tenant_id, job_id, JobPatch(**fields))
 
     async def state(self, job_id: int) -> tuple[str, str | None]:
         """State and reason as callers see them."""

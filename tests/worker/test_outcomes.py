@@ -172,7 +172,7 @@ async def test_deleted_during_embedding(scene: Scene, db: Database) -> None:
     embedder, live, worker = await held(db)
     step = asyncio.create_task(worker.step())
     await embedder.reached.acquire()
-    await scene.jobs.delete(scene.tenant_id, gone, if_match=None)
+    await scene.jobs.delete(scene.tenant_id, gone)
     embedder.go.set()
     assert said(await step) == {"claimed": 2, "stored": 1, "superseded": 1, "texts": 2}
     assert await scene.passages(gone) == []

@@ -48,10 +48,10 @@ async def test_a_text_put_back_after_a_refused_one_is_done(jobs: Jobs, worker: W
     """A posting whose refused text is replaced by the one that is embedded is done again, with nothing left to do."""
     job = await jobs.create(TENANT, job_input(description="Good text."))
     await drain(worker)
-    await jobs.patch(TENANT, job.id, JobPatch(description=f"Bad {REFUSED} text."), if_match=None)
+    await jobs.patch(TENANT, job.id, JobPatch(description=f"Bad {REFUSED} text."))
     await drain(worker)
     assert (await jobs.fetch(TENANT, job.id)).embedding.state == "failed"
-    await jobs.patch(TENANT, job.id, JobPatch(description="Good text."), if_match=None)
+    await jobs.patch(TENANT, job.id, JobPatch(description="Good text."))
     back = (await jobs.fetch(TENANT, job.id)).embedding
     assert (back.state, back.reason) == ("done", None)
     bad = new_job(0, external_id=job.external_id, title=job.title, description=f"Bad {REFUSED} text.")
