@@ -9,7 +9,8 @@ from typing import Any
 from tests.contract.subset import Json, Subset, resolved
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-ERRORS = "400"
+ERRORS, NOT_MODIFIED = "400", "304"
+"""Statuses from the first on are problems; the second comes to those alone who ask with a condition."""
 
 
 def breaking_changes(old: Json, new: Json) -> list[str]:
@@ -87,7 +88,8 @@ class _Comparison:
                     yield f"{where} {media_type}: removed"
                 else:
                     yield from self.received.beyond(was, now, f"{where} {media_type}")
-        yield from (f"{at} {status}: added" for status in new if status < ERRORS and status not in old)
+        added = (status for status in new if status < ERRORS and status not in old)
+        yield from (f"{at} {status}: added" for status in added if status != NOT_MODIFIED)
 
 
 def _all(document: Json, nodes: Iterable[Json]) -> list[Json]:

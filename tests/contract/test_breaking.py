@@ -185,6 +185,7 @@ HARMLESS: dict[str, Change] = {
     "a state less to get": lambda d: _thing(d)["properties"]["state"].update(enum=["done"]),
     "never null from now on": lambda d: _thing(d)["properties"].update(next={"$ref": "#/components/schemas/Thing"}),
     "an error more": lambda d: _post(d)["responses"].update({"429": {}}),
+    "not modified, for who asks": lambda d: _post(d)["responses"].update({"304": {}}),
     "an error less": lambda d: _post(d)["responses"].pop("404"),
     "a header more": lambda d: _post(d)["responses"]["200"]["headers"].update(Age={"schema": {"type": "integer"}}),
     "a scope less": lambda d: _post(d).update(security=[{"Key": []}, {"Token": ["write"]}]),
