@@ -32,7 +32,7 @@ run: install ## Start everything on this machine with sample postings: database,
 
 test: install ## Run the tests, with the branch coverage of service/ (four minutes or less on two cores).
 	@$(missing)
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(if $(ARGS),$(ARGS),$(COVERAGE))
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long' $(if $(ARGS),$(ARGS),$(COVERAGE))
 
 test-long: install ## Run the tests that take minutes: faults, recall, a million rows (an hour or less).
 	@$(missing)

@@ -11,8 +11,8 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
-from service.access.controller import STATE_KEY, authenticate
-from service.access.domain import Access
+from service.access.controller import STATE_KEY, KeyController, ProfileController, SignInController, authenticate
+from service.admin.controller import AdminController
 from service.config import Settings, without_effect
 from service.db import Database
 from service.embedding.worker import application_name
@@ -40,9 +40,21 @@ from service.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 API = "/api/v1"
+CONTROLLERS = (
+    JobController,
+    StatsController,
+    SearchController,
+    NearbyController,
+    RatesController,
+    SignInController,
+    ProfileController,
+    KeyController,
+    AdminController,
+)
+"""What is served under API."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
-PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "health")
+PROVIDED = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "health")
 """What handlers ask for by name; `wire` puts it in place."""
 ASKED_BY_ADDRESS = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that probes and scrapers ask by the address of the machine, whatever hosts are listed."""
@@ -120,7 +132,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     api = Router(
         API,
-        route_handlers=[JobController, StatsController, SearchController, NearbyController, RatesController],
+        route_handlers=CONTROLLERS,
         guards=[authenticate],
         before_request=check_parameters,
     )
@@ -151,10 +163,10 @@ def wire(app: Litestar, parts: Parts, telemetry: Telemetry) -> None:
     """Put what the handlers ask for where they find it, and let the metrics watch it."""
     probes = {"embedder": parts.embedder_state, "backlog": parts.backlog_state}
     app.state["jobs"] = parts.jobs
-    for name in ("searcher", "batches", "neighbours", "matcher", "rates"):
+    for name in ("searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin"):
         app.state[name] = getattr(parts, name)
     app.state["health"] = Health(parts.db, build_version(), probes)
-    app.state[STATE_KEY] = Access(parts.db, is_open=parts.settings.auth == "open")
+    app.state[STATE_KEY] = parts.access
     app.state[IDEMPOTENCY_KEY] = parts.idempotency
     app.state[METRICS_KEY] = telemetry.metrics
     watch = telemetry.metrics.watch

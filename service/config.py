@@ -20,7 +20,6 @@ EmbedderChoice = Literal["auto", "ollama", "local"]
 PREFIX = "JOBSENSE_"
 NOT_IN_EFFECT = (
     "store_url",
-    "jwt_secret",
     "rate_limit_search",
     "rate_limit_write",
     "rate_limit_read",

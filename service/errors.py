@@ -70,15 +70,23 @@ class UnreadableBody(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """Credentials are missing, unknown, expired or revoked."""
+    """Credentials are missing or, where some were `given`, unknown, expired or revoked."""
 
     code = "unauthenticated"
 
+    def __init__(self, detail: str, *, code: str | None = None, given: bool = False) -> None:
+        super().__init__(detail, code=code)
+        self.given = given
+
 
 class Forbidden(RequestError):
-    """The credentials are good, and lack a scope."""
+    """The credentials are good, and lack a `scope`."""
 
     code = "forbidden"
+
+    def __init__(self, detail: str, *, scope: str | None = None) -> None:
+        super().__init__(detail)
+        self.scope = scope
 
 
 class NotFound(RequestError):

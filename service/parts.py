@@ -9,6 +9,13 @@ from typing import Any
 
 import msgspec
 
+from service.access.domain import Access
+from service.access.keys import Keys
+from service.access.passwords import Passwords
+from service.access.sign_in import SignIn
+from service.access.tokens import AccessTokens
+from service.admin.domain import Administration
+from service.admin.model import Backlog
 from service.config import Settings
 from service.db import Database
 from service.embedder import Embedder
@@ -19,6 +26,7 @@ from service.embedding.model import Generation
 from service.embedding.pieces import embed_pieces
 from service.embedding.query_cache import KnownQueries
 from service.embedding.worker import Worker
+from service.errors import JobSenseError
 from service.health.model import Part
 from service.idempotency.domain import Idempotency
 from service.jobs.domain import Jobs
@@ -95,8 +103,19 @@ class Parts:
             self.absent_since,
             **wired,
         )
+        tokens = AccessTokens(db, settings.jwt_secret)
+        self.access = Access(db, is_open=settings.auth == "open", tokens=tokens)
+        self.passwords = Passwords()
+        self.people = SignIn(db, tokens, self.passwords)
+        self.keys = Keys(db)
+        caches = {"query_vectors": lambda: len(self.known.cache), "callers": self.access.size}
+        self.admin = Administration(db, self._backlog, caches)
         self._connecting = Loop("embedder", self.live.connect)
-        self._loops = [Loop("backlog", self.worker.watch_backlog), Loop("idempotency", self.idempotency.sweep)]
+        self._loops = [
+            Loop("backlog", self.worker.watch_backlog),
+            Loop("key-use", self.access.note_use),
+            Loop("idempotency", self.idempotency.sweep),
+        ]
         self._working: Loop | None = None
 
     def absent_since(self) -> datetime | None:
@@ -126,6 +145,9 @@ class Parts:
     async def stop(self, stop: Stop) -> None:
         """End everything but the database, which has some time left after that."""
         await self.wind_down()
+        self.passwords.close()
+        with suppress(TimeoutError, JobSenseError):  # else lost: when keys were used in the last minute
+            await asyncio.wait_for(self.access.note_use(), stop.left_s(CLOSE_S, keep_s=KEEP_S))
         with suppress(TimeoutError):
             await asyncio.wait_for(self.live.close(), stop.left_s(CLOSE_S, keep_s=KEEP_S))
         await self.db.close(timeout_s=stop.left_s(CLOSE_S, keep_s=KEEP_S))
@@ -143,8 +165,11 @@ class Parts:
 
     async def backlog_state(self) -> Part:
         """For the health report."""
-        backlog = await embedding_queries.fetch_backlog(self.db, now=datetime.now(UTC))
-        return Part("up", dict(msgspec.structs.asdict(backlog)))
+        return Part("up", dict(msgspec.structs.asdict(await self._backlog())))
+
+    async def _backlog(self) -> Backlog:
+        found = await embedding_queries.fetch_backlog(self.db, now=datetime.now(UTC))
+        return Backlog(found.waiting, found.failed, found.oldest_age_s)
 
 
 async def prepare_schema(dsn: str, settings: Settings) -> None:

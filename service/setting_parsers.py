@@ -13,6 +13,8 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _LEAST_SHORT_S, _MOST_SHORT_S = 0.05, 60.0
 _SECRET_BYTES = 32
+RATE_PATTERN = r"[1-9][0-9]{0,8}/(second|minute|hour|day)"
+"""So many requests in a unit of time."""
 
 
 class NotAllowed(ValueError):
@@ -84,7 +86,7 @@ def rate(text: str) -> str | None:
     """So many requests in a unit of time, or no limit at all."""
     if text.strip() == "none":
         return None
-    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", text.strip()):
+    if not re.fullmatch(RATE_PATTERN, text.strip()):
         raise NotAllowed("a count for each second, minute, hour or day, such as 600/minute, or none")
     return text.strip()
 

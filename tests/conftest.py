@@ -9,9 +9,10 @@ import io
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,6 +41,18 @@ TEMPLATE = "jobsense_template"
 _NUMBER = itertools.count(1)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a test's database wants speed, and is removed afterwards
 _ROOM = 2 * 2**30
+_MEASURED = set[Settings]()
+"""Settings of which an application was made with coverage in this process."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that start processes come first: they take longest, and at the end the other workers would wait for them.
+
+    The order of the modules is that in which workers take them; within a module it stays.
+    """
+    order = ("faults", "cli")
+    items.sort(key=lambda item: order.index(folder) if (folder := item.path.parent.name) in order else len(order))
 
 
 def pytest_report_header() -> list[str]:
@@ -52,6 +65,8 @@ class Server:
 
     def __init__(self, admin_dsn: str) -> None:
         self.admin_dsn = admin_dsn
+        self._turn = asyncio.Lock()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     def dsn_of(self, database: str) -> str:
         """The address of another database of this server."""
@@ -59,12 +74,16 @@ class Server:
         return urlunsplit(parts._replace(path=f"/{database}"))
 
     async def execute(self, statement: str) -> None:
-        """Run one statement as the administrator."""
-        connection = await asyncpg.connect(self.admin_dsn)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        """Run one statement as the administrator, on a connection that stays open."""
+        async with self._turn:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self.admin_dsn)
+            await self._connection.execute(statement)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
 
     async def create_database(self, template: str | None = None) -> str:
         """A new database, empty or a copy of a template; its address."""
@@ -90,11 +109,15 @@ async def server(server_folder: Path) -> AsyncIterator[Server]:
     """The server of this session."""
     given = os.environ.get("JOBSENSE_TEST_DATABASE_URL")
     if given:
-        yield Server(given)
+        async with aclosing(Server(given)) as made:
+            yield made
         return
     version = int(os.environ.get("JOBSENSE_TEST_POSTGRES", "18"))
-    async with EmbeddedPostgres(server_folder, postgres_version=version, memory=512 * 2**20) as embedded:
-        yield Server(embedded.dsn_of("postgres"))
+    async with (
+        EmbeddedPostgres(server_folder, postgres_version=version, memory=512 * 2**20) as embedded,
+        aclosing(Server(embedded.dsn_of("postgres"))) as made,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -213,6 +236,22 @@ async def _alive(app: Litestar) -> AsyncIterator[None]:
         await task
 
 
+@contextmanager
+def _measured_once(settings: Settings) -> Iterator[None]:
+    """Without coverage after the first time with these settings: under it, making an application takes twice as long.
+
+    Nearly all of that is spent in the framework, and hundreds of tests do it.
+    """
+    tracer = sys.gettrace()
+    if settings in _MEASURED:
+        sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        _MEASURED.add(settings)
+
+
 @asynccontextmanager
 async def running(
     settings: Settings, dsn: str, telemetry: Telemetry, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
@@ -227,7 +266,8 @@ async def running(
         wire(app, parts, telemetry)
 
     monkeypatch.setattr(service.app, "wire", remember)
-    app = create_app(settings, dsn, telemetry)
+    with _measured_once(settings):
+        app = create_app(settings, dsn, telemetry)
     async with _alive(app):
         await made[0].live.connect()
         transport = httpx.ASGITransport(app=telemetry.observe(app), raise_app_exceptions=False)

@@ -13,7 +13,7 @@ import io
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Literal, TypeAlias
 
@@ -43,13 +43,13 @@ _Refusal: TypeAlias = Reason | Literal["body_too_slow"]
 
 
 class Admission:
-    """An ASGI application around another one; `classes` has "light" and "heavy", and `heavy` lists (method, path)."""
+    """An ASGI application around another one; what `routes` (method, path) gives no class is "light"."""
 
     def __init__(
-        self, app: AsgiApp, *, classes: Mapping[str, WorkClass], heavy: Collection[tuple[str, str]] = ()
+        self, app: AsgiApp, *, classes: Mapping[str, WorkClass], routes: Mapping[tuple[str, str], str] | None = None
     ) -> None:
         self._app = app
-        self._heavy = frozenset(heavy)
+        self._classes = dict(routes or {})
         self._doors = {name: _Door(name, work) for name, work in classes.items()}
 
     @property
@@ -98,7 +98,7 @@ class Admission:
             passage.end()
 
     def _door(self, scope: Scope) -> "_Door":
-        return self._doors["heavy" if (scope["method"], _routed(scope["path"])) in self._heavy else "light"]
+        return self._doors[self._classes.get((scope["method"], _routed(scope["path"])), "light")]
 
 
 class _Door:

@@ -20,7 +20,7 @@ from service.http.schemas import Json, query_parameters, reference, tidy_paramet
 API_PREFIX = "/api/v1"
 _EVERY = ("bad_request", "too_many_requests", "overloaded", "database_unavailable", "internal_error")
 _PROBES = ("internal_error",)
-_GUARDED = ("unauthenticated", "forbidden")
+_GUARDED = ("unauthenticated", "key_expired", "token_expired", "forbidden")
 _BODY = ("unreadable_body", "body_too_large", "unsupported_media_type", "invalid")
 HEADERS: dict[str, Json] = {
     "ETag": {"description": "Stands for this version; for If-None-Match and If-Match", "schema": {"type": "string"}},

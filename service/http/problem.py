@@ -21,7 +21,7 @@ from litestar.types import ExceptionHandlersMap, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 from msgspec import Meta
 
-from service.errors import FieldError, Invalid, JobSenseError, RequestError, TryLater, UnreadableBody
+from service.errors import FieldError, Forbidden, Invalid, JobSenseError, RequestError, TryLater, UnreadableBody
 from service.telemetry.logs import get_logger
 from service.telemetry.record import exception_fields
 from service.telemetry.stages import current_record, current_trace_id, note_exception
@@ -40,6 +40,10 @@ PROBLEMS: dict[str, Kind] = {
     "bad_request": Kind(400, "The request cannot be understood"),
     "unreadable_body": Kind(400, "The body cannot be read"),
     "unauthenticated": Kind(401, "Valid credentials are needed"),
+    "key_expired": Kind(401, "The API key has expired"),
+    "token_expired": Kind(401, "The access token has expired"),
+    "invalid_credentials": Kind(401, "The name or the password is wrong"),
+    "invalid_refresh_token": Kind(401, "The refresh token is not good, or no longer"),
     "forbidden": Kind(403, "The credentials do not allow this"),
     "not_found": Kind(404, "Nothing is here"),
     "job_not_found": Kind(404, "There is no such posting"),
@@ -88,6 +92,9 @@ _DETAIL_OF_CODE = {
     "internal_error": "The fault is logged under the request_id of this answer",
 }
 
+_BEARER = 'Bearer realm="jobsense"'
+_UNAUTHORIZED = 401
+
 _MISSING = re.compile(r"Missing required \w+ parameter '([^']*)'")
 
 
@@ -130,9 +137,18 @@ def headers_of(error: Exception) -> dict[str, str]:
     retry_after_s = getattr(error, "retry_after_s", 1 if PROBLEMS[code].status in (429, 503) else None)
     if retry_after_s is not None and all(name.lower() != "retry-after" for name in headers):
         headers["Retry-After"] = str(retry_after_s)
-    if code == "unauthenticated":
-        headers["WWW-Authenticate"] = "Bearer"
+    if challenge := _challenge(error, PROBLEMS[code].status):
+        headers["WWW-Authenticate"] = challenge
     return headers
+
+
+def _challenge(error: Exception, status: int) -> str | None:
+    """How to authenticate (RFC 6750 section 3): no reason is named to a caller who sent no credentials."""
+    if isinstance(error, Forbidden) and error.scope is not None:
+        return f'{_BEARER}, error="insufficient_scope", scope="{error.scope}"'
+    if status != _UNAUTHORIZED:
+        return None
+    return f'{_BEARER}, error="invalid_token"' if getattr(error, "given", False) else _BEARER
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -7,7 +7,6 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, RawBody
 
 from service.access.controller import caller_of
-from service.http.caching import PRIVATE
 from service.http.decoding import JSON, StrictRequest, takes
 from service.http.problem import problems
 from service.search.batch import BatchSearcher
@@ -22,7 +21,7 @@ from service.telemetry.stages import annotate
 
 JobId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The posting's number.")]
 
-KEPT = {"Cache-Control": PRIVATE}
+PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
 class SearchController(Controller):
@@ -44,7 +43,7 @@ class SearchController(Controller):
         ended the look. next_cursor goes on as of the first page, for an hour, without repeats.
         While no vectors can be made it answers by words and says so in mode and degraded.
         """
-        return Response(await _search(searcher, request, data), headers=KEPT)
+        return Response(await _search(searcher, request, data), headers=PRIVATE)
 
     @get(
         opt=takes(query=SearchQuery) | {"scope": "search"},
@@ -54,7 +53,7 @@ class SearchController(Controller):
         self, request: StrictRequest, searcher: NamedDependency[Searcher]
     ) -> Response[SearchAnswer]:
         """Find postings, asked in a URL."""
-        return Response(await _search(searcher, request, request.query(SearchQuery).as_request()), headers=KEPT)
+        return Response(await _search(searcher, request, request.query(SearchQuery).as_request()), headers=PRIVATE)
 
     @post(
         "/batch",
@@ -70,7 +69,7 @@ class SearchController(Controller):
         Their texts are embedded together, equal ones once. 200 whenever the batch itself could be read.
         """
         answer = await batches.search(caller_of(request).tenant_id, body, path=request.scope["path"])
-        return Response(answer, headers=KEPT)
+        return Response(answer, headers=PRIVATE)
 
 
 class NearbyController(Controller):
@@ -96,7 +95,7 @@ class NearbyController(Controller):
         """
         annotate(jobsense_search_mode="similar")
         answer = await neighbours.search(caller_of(request).tenant_id, job_id, request.query(SimilarQuery))
-        return Response(answer, headers=KEPT)
+        return Response(answer, headers=PRIVATE)
 
     @post("/match", status_code=200, opt={"scope": "search"}, responses=problems("embedder_unavailable"))
     async def match_jobs(
@@ -111,7 +110,7 @@ class NearbyController(Controller):
         says so. Nothing of the text is kept.
         """
         annotate(jobsense_search_mode="match")
-        return Response(await matcher.match(caller_of(request).tenant_id, data), headers=KEPT)
+        return Response(await matcher.match(caller_of(request).tenant_id, data), headers=PRIVATE)
 
 
 async def _search(searcher: Searcher, request: StrictRequest, asked: SearchRequest) -> SearchAnswer:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from service.access.domain import Access, create_key
+from service.access.domain import Access
+from service.access.keys import create_key
 from service.access.model import SCOPES
 from service.access.queries import ensure_tenant
 from service.config import read

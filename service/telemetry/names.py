@@ -247,6 +247,8 @@ METRICS = (
         unit="s",
         buckets=FRESHNESS_BUCKETS,
     ),
+    Metric("jobsense_sign_ins_total", "counter", "Sign-ins with a password: ok, refused.", ("outcome",)),
+    Metric("jobsense_refreshes_total", "counter", "Refresh tokens taken: ok, refused, reused.", ("outcome",)),
     Metric("jobsense_rates_fetches_total", "counter", "Fetches of exchange rates: ok, or why not.", ("outcome",)),
     Metric("jobsense_rates_newest_timestamp_seconds", "gauge", "When the newest exchange rate is from."),
     Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed.", ("result",)),

@@ -17,9 +17,9 @@ from tests.conftest import Server, Service, running
 from tests.fakes import WordEmbedder
 
 
-@pytest.fixture(scope="module")
-async def shared(server: Server, template: str) -> AsyncIterator[Service]:
-    """An application for all tests of a module; they must not mind one another's postings."""
+@asynccontextmanager
+async def shared_service(server: Server, template: str, settings: Settings) -> AsyncIterator[Service]:
+    """The application on a database of its own, for as long as a module or a session wants it."""
     dsn = await server.create_database(template)
     telemetry = start_telemetry(
         what=Identification(version="0.0.0"),
@@ -27,12 +27,18 @@ async def shared(server: Server, template: str) -> AsyncIterator[Service]:
         log_stream=io.BytesIO(),
         registry=CollectorRegistry(),
     )
-    settings = Settings(embed_in_serve=False, migrate_on_start=False)
     with pytest.MonkeyPatch.context() as patched:
         async with running(settings, dsn, telemetry, WordEmbedder(), patched) as made:
             yield made
     await telemetry.stop()
     await server.drop_database(dsn)
+
+
+@pytest.fixture(scope="module")
+async def shared(server: Server, template: str) -> AsyncIterator[Service]:
+    """An application for all tests of a module; they must not mind one another's postings."""
+    async with shared_service(server, template, Settings(embed_in_serve=False, migrate_on_start=False)) as made:
+        yield made
 
 
 class OnSocket(uvicorn.Server):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
-from service.access.domain import KEPT_S, create_key, revoke_key
+from service.access.domain import KEPT_S
+from service.access.keys import create_key, revoke_key
 from service.access.model import SCOPES, Scope
 from service.config import Settings
 from service.errors import NotFound
@@ -17,6 +18,7 @@ from tests.conftest import Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
 
+KEY_ID = "0123456789ab"
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", JOBS, "jobs:write", {}),
     ("POST", f"{JOBS}/batch", "jobs:write", []),
@@ -32,8 +34,21 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", f"{SEARCH}/batch", "search", {}),
     ("GET", f"{JOBS}/1/similar", "search", None),
     ("POST", "/api/v1/match", "search", {}),
+    ("POST", "/api/v1/admin/keys", "admin", {}),
+    ("GET", "/api/v1/admin/keys", "admin", None),
+    ("GET", f"/api/v1/admin/keys/{KEY_ID}", "admin", None),
+    ("DELETE", f"/api/v1/admin/keys/{KEY_ID}", "admin", None),
+    ("POST", f"/api/v1/admin/keys/{KEY_ID}/rotate", "admin", None),
+    ("GET", "/api/v1/admin/stats", "admin", None),
 ]
 """Every route under /api/v1 with the scope it needs."""
+WITHOUT_SCOPE = {("POST", "/api/v1/auth/token"), ("POST", "/api/v1/auth/refresh"), ("GET", "/api/v1/profile")}
+"""The others: two make credentials, and whoever may ask anything may ask who they are."""
+
+
+def template_of(path: str) -> str:
+    """The path of a route as it is declared."""
+    return path.partition("?")[0].replace("jobs/1", "jobs/{job_id}").replace(KEY_ID, "{key_id}")
 
 
 @pytest.fixture
@@ -59,9 +74,14 @@ def call(api: Service, method: str, path: str, body: Any, headers: dict[str, str
 def test_every_route_is_listed_here(api: Service) -> None:
     """A new route under /api/v1 has to be added to the list that the tests below go through."""
     routes = [route for route in api.app.routes if isinstance(route, HTTPRoute) and route.path.startswith("/api/v1")]
-    found = {(method, route.path_format) for route in routes for method in route.methods if method != "OPTIONS"}
-    listed = {(method, path.partition("?")[0].replace("jobs/1", "jobs/{job_id}")) for method, path, *_ in ROUTES}
-    assert found == {(method, path) for method, path in listed if method != "HEAD"}
+    found = {
+        (method, route.path_format, handler.opt.get("scope"))
+        for route in routes
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    }
+    listed = {(method, template_of(path), scope) for method, path, scope, _ in ROUTES if method != "HEAD"}
+    assert found == listed | {(method, path, None) for method, path in WITHOUT_SCOPE}
 
 
 async def test_open_mode_is_the_public_tenant_without_admin(api: Service) -> None:
@@ -90,7 +110,7 @@ async def test_bad_credentials_are_401(api: Service, guarded: Service, how: str)
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         answer = await service.client.get(JOBS, headers=raw)
         problem(answer, 401, "unauthenticated")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="jobsense"')
         assert good not in answer.text
 
 

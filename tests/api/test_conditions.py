@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from tests.api.calls import JOBS, SEARCH, create, problem
 from tests.conftest import Service
 from tests.factories import job_body

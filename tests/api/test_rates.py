@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from service.pay.model import Rate
 from tests.api.calls import faults, problem
 from tests.conftest import Service

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from service.app import App
 from service.errors import TextRefused
-from service.http.classes import HEAVY
+from service.http.classes import CLASSES
 from tests.api.calls import SEARCH, create, faults, found_ids, problem, sample, search
 from tests.conftest import Service
 from tests.fakes import REFUSED, WordEmbedder
@@ -155,10 +155,10 @@ async def test_what_cannot_be_read_is_refused(shared: Service) -> None:
 def test_dear_requests_are_heavy(shared: Service) -> None:
     """Batches and matches are routes of this service, and stand in a line of their own."""
     routes = [route for route in shared.app.routes if isinstance(route, HTTPRoute)]
-    assert set(HEAVY) <= {(method, route.path_format) for route in routes for method in route.methods}
+    assert set(CLASSES) <= {(method, route.path_format) for route in routes for method in route.methods}
     admission = cast("App", shared.app).admission
     assert admission is not None
-    for method, path in HEAVY:
+    for method, path in CLASSES:
         assert admission._door({"method": method, "path": path}).name == "heavy"
     assert admission._door({"method": "POST", "path": SEARCH}).name == "light"
 

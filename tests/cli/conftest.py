@@ -23,10 +23,12 @@ import structlog
 import service.parts
 from service.__main__ import main
 from tests.conftest import _SHARED_MEMORY
+from tests.fake_ollama.clients import TLS
 from tests.fakes import WordEmbedder
+from tests.looking import until_next_look, until_next_look_async
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 Environment = Mapping[str, str]
 
@@ -52,6 +54,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     }
     given = {f"JOBSENSE_{name.upper()}": value for name, value in settings.items()}
     return kept | {"HOME": str(folder), "PYTHONPATH": str(REPOSITORY), "TERM": "xterm", "COLUMNS": "160"} | given
+
+
+def unmeasured(env: Environment) -> dict[str, str]:
+    """The same without coverage, which a kill would lose, and under which memory and time are not what they are."""
+    return {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
 
 
 class Running:
@@ -101,7 +108,7 @@ class Running:
         return self._texts["err"].decode()
 
     def wait_for(self, pattern: str, where: str = "out") -> re.Match[str]:
-        """Wait until the output matches; fails when the process ends first, or after a minute."""
+        """Wait until the output matches; fails when the process ends first, or at the end of all patience."""
         deadline = time.monotonic() + PATIENCE_S
         with self._changed:
             while not (found := re.search(pattern, self._texts[where].decode(errors="replace"))):
@@ -167,7 +174,7 @@ def wait_for_database(dsn: str, query: str) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while not await connection.fetchval(query):
-                    pass
+                    await until_next_look_async()
         finally:
             await connection.close()
 
@@ -211,10 +218,38 @@ def call(
     return run
 
 
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Result]], str]:
+    """Let standard output be a pty while something is called; what it shows."""
+
+    def show(called: Callable[[], Result]) -> str:
+        master, slave = pty.openpty()
+        pieces: list[bytes] = []
+
+        def read() -> None:
+            while not pieces or b"\x00" not in pieces[-1]:
+                pieces.append(os.read(master, 65536))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setenv("COLUMNS", "160")
+            patch.setenv("TERM", "xterm")
+            called()
+            terminal.write("\x00")
+            terminal.flush()
+            reader.join()
+        os.close(master)
+        return b"".join(pieces).decode()
+
+    return show
+
+
 def is_ready(address: str) -> bool:
     """Whether a service answers there that it is ready."""
     try:
-        return httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
+        return httpx.get(f"{address}/health/ready", timeout=5, verify=TLS).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -224,6 +259,7 @@ def wait_until_ready(running: Running, address: str) -> float:
     while not is_ready(address):
         assert running.process.poll() is None, running.err
         assert time.monotonic() - running.began < PATIENCE_S, running.err
+        until_next_look()
     return time.monotonic() - running.began
 
 

@@ -1,9 +1,5 @@
 """`jobsense search`: a table for people, JSON for programs, and the truth about a leg that is missing."""
 
-import os
-import pty
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,34 +21,6 @@ def stored(call: Call, tmp_path: Path) -> Call:
     (tmp_path / "jobs.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in ROWS))
     assert call("ingest", "jobs.jsonl").code == 0
     return call
-
-
-@pytest.fixture
-def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Result]], str]:
-    """Let standard output be a pty while something is called; what it shows."""
-
-    def show(called: Callable[[], Result]) -> str:
-        master, slave = pty.openpty()
-        pieces: list[bytes] = []
-
-        def read() -> None:
-            while not pieces or b"\x00" not in pieces[-1]:
-                pieces.append(os.read(master, 65536))
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
-            patch.setattr(sys, "stdout", terminal)
-            patch.setenv("COLUMNS", "160")
-            patch.setenv("TERM", "xterm")
-            called()
-            terminal.write("\x00")
-            terminal.flush()
-            reader.join()
-        os.close(master)
-        return b"".join(pieces).decode()
-
-    return show
 
 
 def test_piped_it_is_the_answer_of_the_api(stored: Call) -> None:

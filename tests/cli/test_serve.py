@@ -6,7 +6,7 @@ import signal
 import socket
 import statistics
 import time
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 
 import httpx
@@ -181,7 +181,12 @@ def test_a_service_that_cannot_start_fails(start: Start, call: Call, tmp_path: P
 
 def drop_extension(dsn: str) -> None:
     """Take pgvector away from under the schema."""
-    asyncio.run(Server(dsn).execute("drop extension vector cascade"))
+
+    async def drop() -> None:
+        async with aclosing(Server(dsn)) as server:
+            await server.execute("drop extension vector cascade")
+
+    asyncio.run(drop())
 
 
 def test_a_name_may_stand_for_several_addresses() -> None:

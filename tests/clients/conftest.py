@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from service.access.domain import create_key
+from service.access.keys import create_key
 from service.access.model import SCOPES
 from service.config import Settings
 from service.telemetry.lifecycle import Telemetry

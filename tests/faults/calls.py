@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from tests.fake_ollama.clients import TLS
 from tests.faults.ledger import Ledger
 from tests.faults.timeline import Timeline
 
@@ -23,7 +24,7 @@ class Caller:
     """Sends requests to the service and judges how they end."""
 
     def __init__(self, address: str, ledger: Ledger, timeline: Timeline) -> None:
-        self._client = httpx.AsyncClient(base_url=address, timeout=None)  # noqa: S113 - a bound of our own, on the whole
+        self._client = httpx.AsyncClient(base_url=address, timeout=None, verify=TLS)  # noqa: S113 - a bound of our own, on the whole
         self._ledger = ledger
         self._timeline = timeline
 

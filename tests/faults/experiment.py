@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from tests.conftest import _ROOM, _SHARED_MEMORY
+from tests.fake_ollama.clients import TLS
 from tests.faults.audit import WAITING, audit
 from tests.faults.clients import Client
 from tests.faults.ingest import Ingests
@@ -232,7 +233,7 @@ class Experiment:
 
 
 async def _is_live(address: str) -> bool:
-    async with httpx.AsyncClient(base_url=address, timeout=5) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=5, verify=TLS) as client:
         try:
             return (await client.get("/health/live")).status_code == httpx.codes.OK
         except httpx.TransportError:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import httpx
 import msgspec
 
+from tests.fake_ollama.clients import TLS
 from tests.fake_ollama.knobs import Knobs
 from tests.faults.processes import Supervised, environment
 from tests.faults.timeline import Over, Timeline
@@ -71,7 +72,7 @@ class Ollama(Supervised):
 
     async def turn(self, changes: Mapping[str, object]) -> bool:
         """Turn knobs; whether it is there to be turned."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=5, verify=TLS) as client:
             try:
                 answer = await client.post(f"{self.url}/__fake/knobs", json=dict(changes))
             except httpx.TransportError:
@@ -99,7 +100,7 @@ class Ollama(Supervised):
         return killed
 
     async def _answers(self) -> bool:
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=5, verify=TLS) as client:
             try:
                 return (await client.get(f"{self.url}/__fake/knobs")).status_code == httpx.codes.OK
             except httpx.TransportError:

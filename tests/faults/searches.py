@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.fake_ollama.clients import TLS
 from tests.faults.calls import Caller
 from tests.faults.ledger import Content, Entry, Ledger
 from tests.faults.ollama import MUTE
@@ -120,7 +121,7 @@ def _filters(asked: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> lis
 
 async def served_in_full(address: str) -> bool:
     """Whether a search by meaning that nobody has made before is served as asked."""
-    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=30, verify=TLS) as client:
         try:
             answer = await client.post("/api/v1/search", json={"text": f"solar panels {next(_NUMBER)}"})
         except httpx.TransportError:
@@ -131,7 +132,7 @@ async def served_in_full(address: str) -> bool:
 async def check_found(address: str, ledger: Ledger, rng: random.Random) -> None:
     """At the end, postings are found by their word among words and meanings, and nothing is degraded."""
     certain = list(ledger.certain_postings())
-    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=30, verify=TLS) as client:
         for (source, external_id), content, _ in rng.sample(certain, min(LOOKED_UP, len(certain))):
             asked = {"text": content.word, "mode": "hybrid", "top_k": 100, "filters": {"source": [source]}}
             body = (await client.post("/api/v1/search", json=asked)).json()

@@ -22,7 +22,7 @@ def toy() -> Toy:
 @pytest.fixture
 async def app(toy: Toy) -> AsyncIterator[Admission]:
     """Admission around it, which at the end of a test must have got every place back."""
-    made = Admission(toy, classes=CLASSES, heavy=[("POST", "/many")])
+    made = Admission(toy, classes=CLASSES, routes={("POST", "/many"): "heavy"})
     yield made
     made.close()
     for gate in made.gates.values():

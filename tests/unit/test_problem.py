@@ -169,7 +169,7 @@ async def test_headers_say_what_to_do_next(client: httpx.AsyncClient) -> None:
             answer = await client.get(f"/api/v1/raise/{name}")
         assert answer.headers.get("retry-after") == retry_after
         assert "www-authenticate" not in answer.headers
-    assert (await client.get("/api/v1/raise/unauthenticated")).headers["www-authenticate"] == "Bearer"
+    assert (await client.get("/api/v1/raise/unauthenticated")).headers["www-authenticate"] == 'Bearer realm="jobsense"'
 
 
 async def test_routing_errors_are_problems_too(client: httpx.AsyncClient) -> None:

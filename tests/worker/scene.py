@@ -19,6 +19,7 @@ from service.search.domain import Searcher
 from service.search.model import SearchRequest
 from tests.factories import new_job
 from tests.fakes import WordEmbedder
+from tests.looking import until_next_look_async
 
 
 class HeldEmbedder(WordEmbedder):
@@ -103,7 +104,7 @@ class Scene:
         """Ask the database again and again until the answer is the one waited for."""
         async with asyncio.timeout(timeout_s):
             while not holds(answer := await self.value(query)):
-                pass
+                await until_next_look_async()
         return answer
 
 

@@ -1,0 +1,1 @@
+"""Admin: the state of the service, for those who run it."""

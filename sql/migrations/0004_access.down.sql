@@ -1,0 +1,11 @@
+drop table kept_secret;
+drop table sign_in;
+drop table account;
+drop index api_key_tenant_idx;
+alter table api_key
+    drop constraint api_key_rate_check,
+    drop constraint api_key_replaced_by_fkey,
+    drop column replaced_by,
+    drop column rate,
+    drop column last_used_at,
+    drop column expires_at;
