@@ -11,7 +11,7 @@ ARGS ?=
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint audit format lock clean
+.PHONY: help install run test test-long node lint audit openapi format lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +40,11 @@ test-long: install ## Run the tests that take minutes: faults, recall, a million
 
 # Says beforehand what -ra says at the end, test by test.
 define missing
-test -n "$$JOBSENSE_TEST_DATA" || echo 'Not here: JOBSENSE_TEST_DATA (a folder with real postings); the tests on them are skipped.'; \
-test -n "$$JOBSENSE_TEST_OLLAMA_URL" || echo 'Not here: JOBSENSE_TEST_OLLAMA_URL (a real Ollama); the client is tested against the fake one alone.'; \
-command -v valkey-server redis-server >/dev/null || echo 'Not here: valkey-server or redis-server; the tests of limits over several processes are skipped.'; \
-command -v promtool >/dev/null || echo 'Not here: promtool (Debian: prometheus); the tests of alert rules and of the dashboard'"'"'s queries are skipped.'; \
-test -n "$$JOBSENSE_TEST_JAEGER_URL" || echo 'Not here: JOBSENSE_TEST_JAEGER_URL (a real Jaeger); traces are read by a collector of the tests alone.'; \
-test "$$(id -u)" = 0 || echo 'Not here: root; the tests of how the embedded database switches accounts are skipped.'
+$(BIN)/python -m tests.missing
 endef
+
+node: ## Install the npm packages that the tests of the TypeScript client need, from their lock; .ci/run does.
+	@npm ci --prefix tests/clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
 
 lint: install ## Check style, types, imports and SQL; changes nothing.
 	@$(BIN)/ruff check .
@@ -57,6 +55,9 @@ lint: install ## Check style, types, imports and SQL; changes nothing.
 
 audit: install ## Look the locked dependencies up in an advisory database; says so where none can be reached.
 	@.ci/audit
+
+openapi: install ## Write the OpenAPI document again; a test compares it with the code.
+	@$(BIN)/jobsense openapi --out service/openapi/jobsense.json
 
 format: install ## Put Python and SQL in form.
 	@$(BIN)/ruff check --fix .
@@ -80,5 +81,6 @@ lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newes
 
 clean: ## Remove .venv and whatever the tools left behind.
 	@rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov dist build
+	@rm -rf tests/clients/typescript/node_modules
 	@rm -f .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -35,6 +35,7 @@ from service.parts import Parts
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.fakes import WordEmbedder
+from tests.missing import missing
 
 TEMPLATE = "jobsense_template"
 _NUMBER = itertools.count(1)
@@ -52,6 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     order = ("faults", "cli")
     items.sort(key=lambda item: order.index(folder) if (folder := item.path.parent.name) in order else len(order))
+
+
+def pytest_report_header() -> list[str]:
+    """Name what the tests need and is not here, for whoever starts them without make."""
+    return [f"not here: {', '.join(found)}"] if (found := missing()) else []
 
 
 class Server:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 
 from service.health.domain import Health
 from service.health.model import Live, Ready, Report
@@ -26,7 +27,7 @@ class HealthController(Controller):
         """Say that the process runs."""
         return Response(Live("live"), headers=NO_STORE)
 
-    @get("/ready")
+    @get("/ready", responses={503: ResponseSpec(Ready, description="Not now", generate_examples=False)})
     async def check_ready(self, health: NamedDependency[Health]) -> Response[Ready]:
         """Say whether requests can be served; 503 with the parts that keep it from that."""
         ready = await health.ready()

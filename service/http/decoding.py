@@ -31,6 +31,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg
 
 from service.errors import FieldError, Invalid, NotFound, UnreadableBody, UnsupportedMediaType
+from service.http.deprecation import note_deprecated
 from service.http.field_errors import MAX_ERRORS, Unfit, all_errors
 from service.http.parameters import decode_query, undeclared_query
 
@@ -160,7 +161,10 @@ async def check_parameters(request: Request[Any, Any, Any]) -> None:
         # int() reads "+5", "007" and "1_000" too: one thing has one address.
         if isinstance(value, int) and str(value) not in request.scope["path"].split("/"):
             raise NotFound("Nothing is at this path")
-    struct = request.route_handler.opt.get("query")
+    opt = request.route_handler.opt
+    if deprecated := opt.get("deprecated"):
+        note_deprecated(request.scope, request.route_handler.handler_name, deprecated)
+    struct = opt.get("query")
     raw = request.scope["query_string"]
     try:
         if struct is not None:

@@ -42,14 +42,16 @@ class _File(msgspec.Struct, frozen=True):
 def docs_handlers() -> list[HTTPRouteHandler]:
     """The route handlers of `/openapi.json`, `/docs` and its assets; left out where the documentation is hidden."""
 
-    @functools.lru_cache(maxsize=1)
-    def written(app: Litestar) -> _File:
-        return _file(msgspec.json.encode(document(app)), "application/json")
+    @functools.lru_cache(maxsize=8)
+    def written(app: Litestar, root_path: str) -> _File:
+        # Behind a proxy that serves this application under a path of its own, that is where operations are.
+        served = {"servers": [{"url": quote(root_path)}]} if root_path else {}
+        return _file(msgspec.json.encode(document(app) | served), "application/json")
 
     @get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt={"public": True})
     def show_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Give the OpenAPI 3.1 document."""
-        return _answer(request, written(request.app))
+        return _answer(request, written(request.app, request.scope.get("root_path", "")))
 
     @get("/docs", include_in_schema=False, sync_to_thread=False, opt={"public": True})
     def show_docs(request: Request[Any, Any, Any]) -> Response[bytes]:

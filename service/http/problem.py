@@ -193,6 +193,11 @@ def described(*codes: str) -> str:
     return "; ".join(f"{PROBLEMS[code].title} (`{code}`)" for code in codes)
 
 
+def codes_in(description: str) -> list[str]:
+    """The codes that a line made by `described` is about."""
+    return re.findall(r"\(`([a-z_]+)`\)", description)
+
+
 def _code_and_detail(error: Exception) -> tuple[str, str]:
     if isinstance(error, (RequestError, TryLater)):
         # A code that the table lacks falls back to that of its class, which the table has.

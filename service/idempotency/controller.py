@@ -1,6 +1,7 @@
 """Idempotency keys over HTTP: which header holds one, and the answer to a request that is repeated."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -11,6 +12,7 @@ from litestar.params import HeaderParameter
 from service.access.controller import caller_of
 from service.db import Db
 from service.errors import FieldError, Invalid
+from service.http.deprecation import Deprecation
 from service.idempotency.domain import Idempotency
 from service.idempotency.model import Answer, attempt_of
 
@@ -30,7 +32,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 XIdempotencyKey = Annotated[
-    str | None, HeaderParameter(name=NAMES[1], description="Another spelling of `Idempotency-Key`.", **_LIMITS)
+    str | None, HeaderParameter(name=NAMES[1], description="The former spelling of `Idempotency-Key`.", **_LIMITS)
 ]
 REPLAYED = ResponseHeader(
     name="Idempotent-Replayed",
@@ -39,6 +41,9 @@ REPLAYED = ResponseHeader(
     documentation_only=True,
     required=False,
 )
+
+OLD_SPELLING = Deprecation(header=NAMES[1], since=date(2026, 11, 28), sunset=date(2028, 1, 1), instead=NAMES[0])
+"""Names with X- are deprecated by RFC 6648; the one without is in the IETF's draft."""
 
 T = TypeVar("T")
 

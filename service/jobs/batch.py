@@ -1,9 +1,10 @@
 """Stores many postings at once: checks each row by itself, and gives every row its own result."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from service.errors import FieldError, Invalid
 from service.http.rows import decode_rows
@@ -19,7 +20,7 @@ class BatchResult(msgspec.Struct, omit_defaults=True):
     """What became of one row of a batch; `errors` only when it was rejected."""
 
     index: int
-    status: Literal["created", "updated", "unchanged", "rejected"]
+    status: Annotated[Literal["created", "updated", "unchanged", "rejected"], Meta(title="RowStatus")]
     id: int | None = None
     errors: list["RowError"] | None = None
 

@@ -11,9 +11,11 @@ from service.access.controller import caller_of
 from service.db import Db
 from service.http.caching import NOT_MODIFIED, PRIVATE, PRIVATE_MINUTE, IfNoneMatch, tag_of
 from service.http.decoding import JSON, MAX_BATCH_BYTES, NDJSON, StrictRequest, takes
+from service.http.deprecation import deprecates
+from service.http.operation import gives
 from service.http.problem import problems
-from service.idempotency.controller import REPLAYED, IdempotencyKey, XIdempotencyKey, answer_once
-from service.jobs.batch import BatchAnswer, store_rows
+from service.idempotency.controller import OLD_SPELLING, REPLAYED, IdempotencyKey, XIdempotencyKey, answer_once
+from service.jobs.batch import BatchAnswer, BatchResult, store_rows
 from service.jobs.conditions import conditions_of
 from service.jobs.domain import Jobs
 from service.jobs.model import Job, JobInput, JobPatch, ListQuery, Page, Stats
@@ -34,7 +36,7 @@ class JobController(Controller):
     tags = ("jobs",)
 
     @post(
-        opt={"scope": "jobs:write"},
+        opt=gives("Location", "ETag") | deprecates(OLD_SPELLING) | {"scope": "jobs:write"},
         responses=problems("job_exists", "idempotency_in_progress", "idempotency_key_reused"),
         response_headers=[REPLAYED],
     )
@@ -63,7 +65,9 @@ class JobController(Controller):
         "/batch",
         status_code=200,
         request_max_body_size=MAX_BATCH_BYTES,
-        opt=takes(body={JSON: list[JobInput], NDJSON: JobInput}) | {"scope": "jobs:write"},
+        opt=takes(body={JSON: list[JobInput], NDJSON: JobInput})
+        | gives(answers={NDJSON: BatchResult})
+        | {"scope": "jobs:write"},
     )
     async def store_jobs(
         self, request: StrictRequest, body: RawBody, jobs: NamedDependency[Jobs]
@@ -95,7 +99,7 @@ class JobController(Controller):
 
     @get(
         "/{job_id:int}",
-        opt={"scope": "jobs:read"},
+        opt=gives("ETag") | {"scope": "jobs:read"},
         responses=problems("job_not_found", "precondition_failed") | NOT_MODIFIED,
     )
     async def fetch_job(
@@ -113,7 +117,7 @@ class JobController(Controller):
 
     @patch(
         "/{job_id:int}",
-        opt={"scope": "jobs:write"},
+        opt=gives("ETag") | {"scope": "jobs:write"},
         responses=problems("job_not_found", "job_exists", "precondition_failed"),
     )
     async def patch_job(

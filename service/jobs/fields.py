@@ -32,9 +32,11 @@ Amount = Annotated[float, Meta(ge=0, le=1e12)]
 Currency = Annotated[
     str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 code. Pay without one is kept and counts as unpriced.")
 ]
-Period = Literal["hour", "day", "week", "month", "year"]
+Period = Annotated[Literal["hour", "day", "week", "month", "year"], Meta(title="SalaryPeriod")]
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s/]+", description="Address of the posting.")]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
+At = Annotated[datetime, Meta(tz=True)]
+"""A moment in an answer; without the mark msgspec leaves the format out of the document."""
 
 
 def moment_errors(struct: msgspec.Struct, *names: str) -> list[FieldError]:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from service.errors import Invalid
 from service.jobs.fields import (
     Amount,
+    At,
     Company,
     Currency,
     Description,
@@ -39,7 +40,7 @@ from service.jobs.filter_fields import (
 )
 from service.jobs.pay import PayNote, filter_errors
 
-State = Literal["pending", "done", "failed"]
+State = Annotated[Literal["pending", "done", "failed"], Meta(title="JobState")]
 Status = Literal["created", "updated", "unchanged"]
 
 
@@ -109,11 +110,11 @@ class Job(msgspec.Struct, kw_only=True):
     currency: str | None
     salary_period: Period | None
     url: str | None
-    posted_at: datetime | None
-    expires_at: datetime | None
+    posted_at: At | None
+    expires_at: At | None
     version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: At
+    updated_at: At
     embedding: EmbeddingState
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 
 from service.errors import FieldError
 from service.jobs.currencies import CURRENCIES
-from service.jobs.fields import Period
+from service.jobs.fields import At, Period
 
 if TYPE_CHECKING:
     from service.jobs.model import Filters
@@ -46,8 +46,8 @@ class PayNote(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     monthly_min: float | None
     monthly_max: float | None
-    rates_from: datetime | None
-    rates_to: datetime | None
+    rates_from: At | None
+    rates_to: At | None
     hours_per_week: int = HOURS_A_WEEK
     days_per_week: int = DAYS_A_WEEK
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from service.errors import FieldError, Invalid
 from service.jobs.currencies import CURRENCIES
-from service.jobs.fields import moment_errors
+from service.jobs.fields import At, moment_errors
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class RateEntry(msgspec.Struct, frozen=True):
 
     currency: str
     rate: float
-    valid_at: datetime
+    valid_at: At
     source: str
     derived: bool
 
@@ -68,5 +68,5 @@ class RateList(msgspec.Struct, frozen=True):
     """Exchange rates of one currency at one moment, by currency; empty where none is known."""
 
     base: str
-    at: datetime
+    at: At
     rates: list[RateEntry]

@@ -1,17 +1,17 @@
 """What callers ask of a search and get from it, and the rows behind."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from service.jobs.fields import At
 from service.jobs.model import Filters, Job, JobRow
 from service.jobs.pay import PayNote
 
-Mode = Literal["hybrid", "semantic", "lexical"]
-ScanKind = Literal["index", "exact"]
-FacetName = Literal["source", "company", "location", "employment_type", "currency"]
+Mode = Annotated[Literal["hybrid", "semantic", "lexical"], Meta(title="SearchMode")]
+ScanKind = Annotated[Literal["index", "exact"], Meta(title="ScanKind")]
+FacetName = Annotated[Literal["source", "company", "location", "employment_type", "currency"], Meta(title="FacetName")]
 
 MAX_TEXT = 2000
 DEFAULT_TOP_K = 10
@@ -22,7 +22,10 @@ MinScore = Annotated[
 ]
 OnDegraded = Annotated[
     Literal["allow", "fail"],
-    Meta(description="Whether words alone will do while no vectors can be made, or 503 is wanted."),
+    Meta(
+        title="OnDegraded",
+        description="Whether words alone will do while no vectors can be made, or 503 is wanted.",
+    ),
 ]
 FacetNames = Annotated[
     tuple[FacetName, ...],
@@ -146,7 +149,7 @@ class Total(msgspec.Struct):
     """How many postings match: exactly, or at least so many within the search's budget."""
 
     value: int
-    relation: Literal["exact", "at_least"]
+    relation: Annotated[Literal["exact", "at_least"], Meta(title="TotalRelation")]
 
 
 class Modes(msgspec.Struct):
@@ -160,7 +163,7 @@ class Degraded(msgspec.Struct):
     """Why less was served than asked, and since when."""
 
     reason: str
-    since: datetime
+    since: At
 
 
 class FacetCount(msgspec.Struct):

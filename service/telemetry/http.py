@@ -286,6 +286,7 @@ class _Exchange:
         headers.append((b"x-request-id", record.request_id.encode()))
         traced = format_traceparent(record.trace_id, record.span_id, record.flags)
         headers.append((b"traceresponse", traced.encode()))
+        headers += record.headers
         if record.stages and (timing := server_timing(record)):
             headers.append((b"server-timing", timing.encode()))
         return headers

@@ -65,6 +65,7 @@ class Record:
         "events",
         "exception",
         "fields",
+        "headers",
         "kept",
         "kept_late",
         "kind",
@@ -114,6 +115,7 @@ class Record:
         self.kept_late = False
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
+        self.headers: list[tuple[bytes, bytes]] = []
         self.tracestate = ""
         self.turned_away = False
         self.encoding: Stage | None = None

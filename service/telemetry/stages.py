@@ -42,6 +42,12 @@ def annotate(**attributes: Any) -> None:
         set_attributes(record.attributes, attributes)
 
 
+def answer_header(name: str, value: str) -> None:
+    """Put a header on the answer of the current request, whatever that will be; the name in lower case."""
+    if (record := current_record_var.get()) is not None:
+        record.headers.append((name.encode(), value.encode("latin-1")))
+
+
 def note_event(name: str, **attributes: Any) -> None:
     """Add an event to the root span of the current record (not a log line)."""
     if (record := current_record_var.get()) is not None:

@@ -74,6 +74,25 @@ def test_columns_of_the_export_are_all_listed() -> None:
     assert [" null" in row[1] for row in rows] == nullable
 
 
+def test_deprecations_are_all_listed(app: Litestar) -> None:
+    """What handlers deprecate stands in the table with both dates and what takes its place; nothing else does."""
+    declared = {
+        (
+            f"{'header' if old.header else 'parameter'} `{old.name}` of {method} `{route.path_format}`"
+            if old.name
+            else f"{method} `{route.path_format}`",
+            str(old.since),
+            str(old.sunset),
+            f"`{old.instead}`",
+        )
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        for old in handler.opt.get("deprecated", ())
+    }
+    assert {tuple(row) for row in _rows("Versions")} == declared
+
+
 def test_errors_are_all_listed_with_their_status() -> None:
     """Each problem code stands in the table with its status."""
     listed = {row[0].strip("`"): int(row[1]) for row in _rows("Errors")}

@@ -41,9 +41,10 @@ async def test_assets_are_packed_and_validated(pets: httpx.AsyncClient) -> None:
 
 
 async def test_the_page_knows_the_path_it_is_served_under() -> None:
-    """Behind a proxy that adds a path, the addresses on the page have it too."""
+    """Behind a proxy that adds a path, the addresses on the page have it too, and those that it calls."""
     async with toy_pets(root_path="/jobs api") as pets:
         page = await pets.get("/docs")
+        assert (await pets.get("/openapi.json")).json()["servers"] == [{"url": "/jobs%20api"}]
     assert 'data-url="/jobs%20api/openapi.json"' in page.text
 
 

@@ -36,7 +36,7 @@ def test_operations_have_stable_names_and_summaries(written: dict[str, Any]) -> 
     names = {operation["operationId"] for path in written["paths"].values() for operation in path.values()}
     assert names == {
         "create_pet", "store_pets", "list_pets", "fetch_pet", "change_pet", "discard_pet", "export_pets",
-        "fetch_liveness",
+        "fetch_liveness", "fetch_readiness",
     }  # fmt: skip
     create = written["paths"]["/api/v1/pets"]["post"]
     assert create["summary"] == "Store a pet"
@@ -52,14 +52,17 @@ def test_schemas_keep_every_constraint(written: dict[str, Any]) -> None:
     assert pet["properties"]["name"] == {
         "type": "string", "minLength": 2, "maxLength": 20, "description": "What it answers to",
     }  # fmt: skip
-    assert {"type": "number", "minimum": 0} in pet["properties"]["weight"]["anyOf"]
+    assert {"type": "number", "format": "double", "minimum": 0} in pet["properties"]["weight"]["anyOf"]
     assert pet["properties"]["tags"]["items"] == {"type": "string", "minLength": 1}
     assert pet["properties"]["animal"]["discriminator"]["propertyName"] == "kind"
     assert sorted(pet["required"]) == ["animal", "name"]
     change = written["components"]["schemas"]["PetPatch"]
     assert change["properties"]["name"] == {"type": "string", "minLength": 2}
     assert "required" not in change or change["required"] == []
-    assert "Page_Pet" in written["components"]["schemas"]
+    assert written["components"]["schemas"]["Page_Pet"]["required"] == ["items", "next_cursor"]
+    made = written["components"]["schemas"]["Pet"]["properties"]
+    assert made["note"] == {"type": "string", "description": "Absent where there is none"}
+    assert made["keeper"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in written["components"]["schemas"])
 
 
@@ -67,17 +70,19 @@ def test_query_parameters_come_from_the_struct(written: dict[str, Any]) -> None:
     """Each field is a parameter with its bounds, default and text; what is optional is left out, not null."""
     parameters = {entry["name"]: entry for entry in written["paths"]["/api/v1/pets"]["get"]["parameters"]}
     assert parameters["limit"] == {
-        "name": "limit", "in": "query", "required": False, "description": "How many at most",
+        "name": "limit", "in": "query", "description": "How many at most",
         "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     }  # fmt: skip
-    assert parameters["kind"]["schema"]["items"] == {"enum": ["cat", "dog"]}
-    assert parameters["weight_min"]["schema"] == {"type": "number", "minimum": 0}
+    assert parameters["kind"]["schema"]["items"] == {"$ref": "#/components/schemas/Kind"}
+    assert written["components"]["schemas"]["Kind"] == {"title": "Kind", "type": "string", "enum": ["cat", "dog"]}
+    assert parameters["weight_min"]["schema"] == {"type": "number", "format": "double", "minimum": 0}
     assert parameters["near"]["required"] is True
     header = written["paths"]["/api/v1/pets"]["post"]["parameters"][0]
     assert (header["name"], header["in"]) == ("Idempotency-Key", "header")
     assert header["schema"] == {"type": "string", "maxLength": 255}
     path = written["paths"]["/api/v1/pets/{pet_id}"]["get"]["parameters"][0]
-    assert path["schema"] == {"type": "integer", "minimum": 1}
+    assert path["schema"] == {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
+    assert path["description"] == "Which pet"
 
 
 def test_bodies_and_answers_are_described(written: dict[str, Any]) -> None:
@@ -87,6 +92,11 @@ def test_bodies_and_answers_are_described(written: dict[str, Any]) -> None:
     assert batch["requestBody"]["required"] is True
     created = written["paths"]["/api/v1/pets"]["post"]["responses"]["201"]["content"][JSON]["schema"]
     assert created == {"$ref": "#/components/schemas/Pet"}
+    answers = batch["responses"]["200"]["content"]
+    assert answers[NDJSON] == {"schema": {"$ref": "#/components/schemas/Pet"}}
+    ready = written["paths"]["/health/ready"]["get"]["responses"]["503"]
+    assert ready["content"] == {JSON: {"schema": {"$ref": "#/components/schemas/Pet"}}}
+    assert written["paths"]["/api/v1/pets"]["post"]["responses"]["201"]["headers"].keys() == {"ETag", "X-Request-ID"}
     assert "content" not in written["paths"]["/api/v1/pets/{pet_id}"]["delete"]["responses"]["204"]
     assert "text/csv" in written["paths"]["/api/v1/export/pets.csv"]["get"]["responses"]["200"]["content"]
 
@@ -99,15 +109,18 @@ def test_every_operation_lists_its_problems(written: dict[str, Any]) -> None:
         for operation in path.values()
     }
     assert statuses["create_pet"] == ["400", "401", "403", "409", "413", "415", "422", "429", "500", "503"]
-    assert statuses["list_pets"] == ["401", "403", "422", "429", "500", "503"]
+    assert statuses["list_pets"] == ["400", "401", "403", "422", "429", "500", "503"]
     assert statuses["change_pet"] == ["400", "401", "403", "404", "412", "413", "415", "422", "429", "500", "503"]
     assert statuses["fetch_liveness"] == ["500"]
     for path in written["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
-                if status >= "400":
-                    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-                    assert response["content"] == {"application/problem+json": schema}
+                if status >= "400" and operation["operationId"] != "fetch_readiness":
+                    (problem,) = response["content"].items()
+                    assert problem[0] == "application/problem+json"
+                    assert problem[1]["schema"] == {"$ref": "#/components/schemas/Problem"}
+                    assert all(f"`{code}`" in response["description"] for code in problem[1]["examples"])
+                    assert problem[1]["examples"].keys() <= written["components"]["examples"].keys()
                     assert ("Retry-After" in response.get("headers", {})) == (status in ("429", "503"))
                     assert response["description"]
 
