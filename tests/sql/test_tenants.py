@@ -38,6 +38,7 @@ EXCEPTIONS = {
     "embedding.drop_settled": WORKER,
     "embedding.fetch_backlog": COUNTS,
     "embedding.fetch_term_stat_age": COUNTS,
+    "embedding.fetch_trace": OPERATOR,
     "embedding.list_failed_tasks": OPERATOR,
     "embedding.lock_unchanged": WORKER,
     "embedding.refresh_term_stat": COUNTS,
