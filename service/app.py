@@ -144,6 +144,14 @@ def limit_rates(app: App, settings: Settings) -> None:
     app.rate_limits = app.state["rate_limits"] = RateLimits(Limiter(store), rates)
 
 
+def guard(app: App, settings: Settings, telemetry: Telemetry) -> None:
+    """Put what stands before routing in place: Host, CORS, rate limits, admission."""
+    app.hosts = match_hosts(settings.allowed_hosts)
+    app.cors = Cors(app.serve_any_origin, settings.cors_origins) if settings.cors_origins else None
+    limit_rates(app, settings)
+    limit_concurrency(app, settings.max_concurrent_requests, telemetry)
+
+
 def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | None = None) -> App:
     """The application; its lifespan opens and closes everything that it serves from.
 
@@ -190,10 +198,7 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         dependencies={name: Provide(provided(name), sync_to_thread=False) for name in PROVIDED},
         logging_config=None,
     )
-    app.hosts = match_hosts(settings.allowed_hosts)
-    app.cors = Cors(app.serve_any_origin, settings.cors_origins) if settings.cors_origins else None
-    limit_rates(app, settings)
-    limit_concurrency(app, settings.max_concurrent_requests, telemetry)
+    guard(app, settings, telemetry)
     return app
 
 

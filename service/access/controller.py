@@ -26,7 +26,8 @@ from service.access.model import (
 )
 from service.access.sign_in import SignIn
 from service.errors import Unauthenticated
-from service.http.decoding import FORM, JSON, StrictRequest, decode_json, takes
+from service.http.decoding import FORM, StrictRequest, takes
+from service.http.operation import gives
 from service.http.parameters import decode_form
 from service.http.problem import problems
 from service.http.rate_limits import RateLimits
@@ -105,18 +106,15 @@ class SignInController(Controller):
     @post(
         "/refresh",
         status_code=200,
-        opt=takes(body={FORM: RefreshForm, JSON: RefreshForm}),
+        opt=takes(body={FORM: RefreshForm}),
         responses=problems("invalid_refresh_token"),
     )
-    async def refresh_tokens(
-        self, request: StrictRequest, body: RawBody, people: NamedDependency[SignIn]
-    ) -> Response[Tokens]:
+    async def refresh_tokens(self, body: RawBody, people: NamedDependency[SignIn]) -> Response[Tokens]:
         """Take a refresh token for new tokens; it is good no longer.
 
         One that is used twice ends the sign-in, for it was stolen or its thief is served: refresh once at a time.
         """
-        decode = decode_form if request.media_type == FORM else decode_json
-        return Response(await people.refresh(decode(body, RefreshForm).refresh_token), headers=NO_STORE)
+        return Response(await people.refresh(decode_form(body, RefreshForm).refresh_token), headers=NO_STORE)
 
 
 class ProfileController(Controller):
@@ -138,7 +136,7 @@ class KeyController(Controller):
     tags = ("admin",)
     opt = {"scope": "admin"}  # noqa: RUF012 - Litestar's way to declare it
 
-    @post()
+    @post(opt=gives("Location"))
     async def create_key(
         self, request: StrictRequest, data: JSONBody[KeyInput], keys: NamedDependency[Keys]
     ) -> Response[NewKey]:
@@ -163,7 +161,7 @@ class KeyController(Controller):
         """End a key; every process refuses it within ten seconds."""
         await keys.revoke(caller_of(request).tenant_id, key_id)
 
-    @post("/{key_id:str}/rotate", opt=takes(query=RotateQuery), responses=problems("key_not_found"))
+    @post("/{key_id:str}/rotate", opt=takes(query=RotateQuery) | gives("Location"), responses=problems("key_not_found"))
     async def rotate_key(self, request: StrictRequest, key_id: KeyId, keys: NamedDependency[Keys]) -> Response[NewKey]:
         """Make a key in the place of another, which goes on for a while. It is told this once."""
         overlap = timedelta(seconds=request.query(RotateQuery).overlap_s)
