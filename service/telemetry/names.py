@@ -133,6 +133,7 @@ ATTRIBUTES = (
     Attribute("exception.stacktrace", "string", "its stack, secrets hidden (event attribute)"),
     Attribute("db.system.name", "string", "always `postgresql`"),
     Attribute("db.query.summary", "string", "`SELECT jobs`: the statement's short name"),
+    Attribute("db.response.returned_rows", "int", "rows returned"),
     Attribute("gen_ai.operation.name", "string", "always `embeddings`"),
     Attribute("gen_ai.provider.name", "string", "`ollama` or `local`"),
     Attribute("gen_ai.request.model", "string", "model asked for"),

@@ -26,6 +26,9 @@ _OWN = os.environ.get("JOBSENSE_FUZZ_KEY", "")
 _ELSE = "0" * 12
 
 
+schemathesis.serializer.alias("application/x-ndjson", "application/json")  # the document describes one line of it
+
+
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _arguments: dict[str, Any]) -> None:
     """Name another key where a path names the one that we call with: it must live to the end."""

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import zlib
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import zstandard
 
 import service.http.admission
+from service.access.keys import create_key
+from service.access.model import SCOPES
 from service.http.decoding import MAX_BODY_BYTES
 from service.http.openapi import document
 from tests.api.calls import JOBS, SEARCH, create
@@ -92,6 +95,7 @@ class Operation(msgspec.Struct):
     method: bytes
     path: str
     kinds: list[str]
+    key: bytes
 
     @property
     def name(self) -> str:
@@ -103,9 +107,13 @@ class Operation(msgspec.Struct):
 async def operations(target: Target) -> list[Operation]:
     """Every operation with a body, on a posting that is there."""
     job = (await create(target.api))["id"]
+    key = (await create_key(target.api.parts.db, tenant="public", name="fuzz", scopes=SCOPES)).encode()
     found = [
         Operation(
-            method.upper().encode(), path.replace("{job_id}", str(job)), list(operation["requestBody"]["content"])
+            method.upper().encode(),
+            re.sub(r"\{\w+\}", str(job), path),
+            list(operation["requestBody"]["content"]),
+            key,
         )
         for path, item in document(target.api.app)["paths"].items()
         for method, operation in item.items()
@@ -120,7 +128,8 @@ async def operations(target: Target) -> list[Operation]:
 async def sent(target: Target, operation: Operation, body: bytes, *headers: bytes, kind: bytes = b"") -> list[Answer]:
     """Send a body to an operation, of the first kind that it reads."""
     content_type = b"Content-Type: " + (kind or operation.kinds[0].encode())
-    head = request(operation.method, operation.path, content_type, b"Content-Length: %d" % len(body), *headers)
+    length = b"Content-Length: %d" % len(body)
+    head = request(operation.method, operation.path, b"X-API-Key: " + operation.key, content_type, length, *headers)
     return await target.wire.send(head + body)
 
 
@@ -158,7 +167,8 @@ async def test_more_than_is_read_is_refused(target: Target, operations: list[Ope
         expected = (400, 422) if batch else (413,)
         assert is_refused(await sent(target, operation, OVER[what]), *expected), operation
         kind = b"Content-Type: application/json"
-        head = request(operation.method, operation.path, kind, b"Transfer-Encoding: chunked")
+        key = b"X-API-Key: " + operation.key
+        head = request(operation.method, operation.path, key, kind, b"Transfer-Encoding: chunked")
         body = OVER[what]
         pieces = [
             b"%x\r\n%b\r\n" % (len(part), part) for part in (body[at : at + 2**20] for at in range(0, len(body), 2**20))
