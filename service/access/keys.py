@@ -96,7 +96,7 @@ async def create_key(
 ) -> str:
     """Make a key of a tenant, which is made if it is new; the whole key: `js_<id>_<256 random bits>`."""
     tenant_id = await queries.ensure_tenant(db, name=tenant)
-    asked = KeyInput(name=name, scopes=frozenset(scopes), expires_at=expires_at, rate=rate)  # type: ignore[arg-type] # callers name scopes of SCOPES
+    asked = KeyInput(name=name, scopes=list(scopes), expires_at=expires_at, rate=rate)  # type: ignore[arg-type] # callers name scopes of SCOPES
     return (await Keys(db).create(tenant_id, asked)).key
 
 

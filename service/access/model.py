@@ -81,7 +81,7 @@ class KeyInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key to make."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, description="What it is for")]
-    scopes: Annotated[frozenset[Scope], Meta(min_length=1, description="What it may do")]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=20, description="What it may do")]
     expires_at: Annotated[datetime, Meta(tz=True, description="When it ends; left out: never")] | None = None
     rate: (
         Annotated[str, Meta(pattern=f"^{RATE_PATTERN}$", description="Its own rate limit, such as `100/minute`")] | None
@@ -156,9 +156,17 @@ class PasswordForm(msgspec.Struct, frozen=True):
     username: Annotated[str, Meta(min_length=1, max_length=100)]
     password: Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"format": "password"})]
     grant_type: Literal["password"] = "password"
-    scope: Annotated[
-        str, Meta(max_length=200, description="Scopes separated by spaces, to have fewer than the role allows")
-    ] = ""
+    scope: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=200,
+                description="Scopes separated by spaces, to have fewer than the role allows",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class RefreshForm(msgspec.Struct, frozen=True):

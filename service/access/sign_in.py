@@ -39,7 +39,7 @@ class SignIn:
             # An unknown name is not told: it may be a password typed into the wrong field.
             log.warning("access.sign_in_failed", reason=reason, user_id=account.id if account else None)
             raise Unauthenticated("No user of this name has this password", code="invalid_credentials")
-        scopes = _granted(account.role, form.scope.split())
+        scopes = _granted(account.role, (form.scope or "").split())
         if self._passwords.is_outdated(account.password_hash):
             await self._renew_hash(account, form.password)
         tokens = await self._begin(account, scopes)

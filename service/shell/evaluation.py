@@ -35,7 +35,7 @@ from service.shell.progress import Progress
 from service.shell.running import parts_of, run
 from service.shell.terminal import printer
 
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES: tuple[Mode, ...] = get_args(get_args(Mode)[0])
 PORTION = 500
 POLL_S = 0.5
 NOBODY = "-"

@@ -7,6 +7,9 @@ that do not exist: the two answers may differ in nothing but the number that was
 A new endpoint gets an action here: a method of Tenants in ACTIONS.
 """
 
+import csv
+import io
+import json
 import re
 from collections.abc import Awaitable, Callable
 from itertools import chain
@@ -91,6 +94,13 @@ class Tenants:
             self.cursors.append((who, str(httpx.URL(JOBS, params=query)), page["next_cursor"]))
         everything = (await self.send(who, "GET", JOBS, params={"limit": 100})).json()
         assert sorted(job["id"] for job in everything["items"]) == sorted(self.own(who))
+
+    async def export(self, who: int, draw: int) -> None:
+        """An export has one's own, all of them, in each form."""
+        form = ("csv", "ndjson")[draw % 2]
+        text = (await self.send(who, "GET", f"/api/v1/export/jobs.{form}")).text
+        rows = csv.DictReader(io.StringIO(text, newline="")) if form == "csv" else map(json.loads, text.splitlines())
+        assert [int(row["id"]) for row in rows] == sorted(self.own(who))
 
     async def page_on(self, who: int, draw: int) -> None:
         """A cursor of another tenant leads to nothing of theirs."""
@@ -209,6 +219,7 @@ ACTIONS: list[Callable[[Tenants, int, int], Awaitable[None]]] = [
     Tenants.batch,
     Tenants.list_jobs,
     Tenants.page_on,
+    Tenants.export,
     Tenants.touch,
     Tenants.touch,
     Tenants.search,
