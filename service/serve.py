@@ -41,8 +41,6 @@ TRACES_S, LEAVE_S = 1.2, 1.2
 LONGEST_LEAVE_S = 30.0
 """What the latter gets when no signal presses."""
 KEEP_ALIVE_S = 75
-TURN_S = 0.0005
-"""Python's 5 ms would let a thread that cuts texts hold up each of a search's dozen turns of the event loop so long."""
 
 Ready = Callable[[str, Health], Coroutine[Any, Any, None]]
 """Called with the address once requests are answered there, and with what knows how the parts of the service are."""
@@ -220,7 +218,6 @@ class _Server(uvicorn.Server):
             # which would hold up a request for some milliseconds each time.
             gc.collect()
             gc.freeze()
-            sys.setswitchinterval(TURN_S)
             self.up.set()
 
     def ask_to_stop(self) -> None:
