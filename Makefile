@@ -30,11 +30,11 @@ $(BIN)/.installed: requirements/dev.txt pyproject.toml
 run: install ## Start everything on this machine with sample postings: database, embedder, service.
 	@exec $(BIN)/jobsense dev
 
-test: install ## Run the tests (four minutes or less on two quiet cores).
+test: install ## Run the tests (the goal: four minutes on two cores).
 	@$(missing)
 	@$(PYTEST) $(ARGS)
 
-coverage: install ## The same, which takes half as long again, and 95 % of the branches of service/.
+coverage: install ## The same under the tracing of coverage, slower, and 95 % of the branches of service/.
 	@$(missing)
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
