@@ -28,6 +28,7 @@ from pgvector import HalfVector
 from pgvector.asyncpg import register_vector
 
 from service.db_errors import LOST, POOL_TIMEOUT, Known, connecting, translated
+from service.db_plans import PlanningConnection, Plans, keep_settings
 from service.errors import SchemaError
 from service.telemetry.stages import observe_pool_timeout, observe_pool_wait, stage
 
@@ -77,8 +78,9 @@ class Database:
                 dsn,
                 min_size=1,
                 max_size=max_size,
+                connection_class=PlanningConnection,
                 init=_prepare_connection,
-                reset=_keep_settings,
+                reset=keep_settings,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=statement_timeout_s + SILENCE_S,
                 server_settings={
@@ -93,7 +95,7 @@ class Database:
         return cls(pool)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, plans: Plans = "auto") -> AsyncIterator[Connection]:
         """Borrow a connection; the wait for it is a stage of its own."""
         start = time.perf_counter()
         with translated(timeout=POOL_TIMEOUT):
@@ -107,6 +109,8 @@ class Database:
                 self.waiting -= 1
         observe_pool_wait(time.perf_counter() - start)
         try:
+            with translated(connection=connection):
+                await cast("PlanningConnection", connection).use_plans(plans)
             yield connection
         finally:
             # In a task of its own, so that a second cancellation does not leave it alone with its failure.
@@ -286,10 +290,6 @@ async def _prepare_connection(connection: Connection) -> None:
             f"pgvector {version} is too old, 0.8 is needed: run `alter extension vector update` as its owner"
         )
     await register_vector(cast("asyncpg.Connection[asyncpg.Record]", connection), schema=schema)
-
-
-async def _keep_settings(_connection: Connection) -> None:
-    """Nothing to reset: settings are local to a statement, and nothing listens. Saves a round trip a release."""
 
 
 def half_vector(values: list[float]) -> HalfVector:

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-PORTION = 2
+PORTION = 1
 """Postings that are stored at once while queries are about."""
+RESTS = 1.5
+"""How many times as long as it took to store a portion nothing is stored after it: two fifths of one core at most."""
 MOST_REST_S = 1.0
 
 
@@ -20,7 +22,7 @@ class Portions:
         self.rested_s = 0.0
 
     async def of(self, items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
-        """All at once, or a few at a time with a rest after each for as long as it took.
+        """All at once, or a few at a time with a rest after each that is in proportion to what it took.
 
         Index and model serve searches meanwhile, and storing a few vectors takes a core for a tenth of a second.
         """
@@ -31,6 +33,6 @@ class Portions:
             yield left[:count]
             left = left[count:]
             if self._gently():
-                rest_s = min(MOST_REST_S, time.perf_counter() - began)
+                rest_s = min(MOST_REST_S, RESTS * (time.perf_counter() - began))
                 self.rested_s += rest_s
                 await asyncio.sleep(rest_s)

@@ -16,7 +16,7 @@ from service.search.asked import Asked
 from service.search.highlight import highlight
 from service.search.model import Degraded, HitRow, SearchAnswer, SearchRequest
 from service.search.paging import Look, microseconds
-from service.search.scan import ScanChooser, needs_job
+from service.search.scan import ScanChooser, needs_job, plans_for
 from service.telemetry.stages import annotate
 
 WAITING_WARNING = "some postings are not embedded yet: they are found by their words only"
@@ -237,28 +237,30 @@ class Searcher:
             "after_score": after_score,
             "after_id": after_id,
         }
-        if asked.request.mode == "semantic":
-            return await queries.search_semantic(self._db, **arguments)
-        return await queries.search_hybrid(
-            self._db,
-            weight=embedded.generation.coverage_weight,
-            word_budget=BUDGET,
-            unembedded=embedded.generation.similarity_floor,
-            **asked.terms(),
-            **arguments,
-        )
+        async with self._db.connection(plans_for(asked.request.filters)) as connection:
+            if asked.request.mode == "semantic":
+                return await queries.search_semantic(connection, **arguments)
+            return await queries.search_hybrid(
+                connection,
+                weight=embedded.generation.coverage_weight,
+                word_budget=BUDGET,
+                unembedded=embedded.generation.similarity_floor,
+                **asked.terms(),
+                **arguments,
+            )
 
     async def _by_words(self, asked: Asked, degraded: Degraded | None) -> Found:
         request, position = asked.request, asked.position
-        rows = await queries.search_lexical(
-            self._db,
-            word_budget=BUDGET,
-            count=request.top_k + 1,
-            after_score=None if position is None else position.score,
-            after_id=None if position is None else position.id,
-            **asked.terms(),
-            **asked.parameters(),
-        )
+        async with self._db.connection(plans_for(request.filters)) as connection:
+            rows = await queries.search_lexical(
+                connection,
+                word_budget=BUDGET,
+                count=request.top_k + 1,
+                after_score=None if position is None else position.score,
+                after_id=None if position is None else position.id,
+                **asked.terms(),
+                **asked.parameters(),
+            )
         hits = [row for row in rows if row.place is not None]
         found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False, shown=asked.shown)
         if len(hits) > request.top_k:

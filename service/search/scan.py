@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from service.db import Db, estimate_rows
+from service.db_plans import Plans
 from service.jobs.model import Filters
 from service.search import queries
 from service.search.model import Scan, ScanKind
@@ -33,11 +34,17 @@ LARGEST_EF_SEARCH = 800
 Ask = Callable[[], Awaitable[int]]
 JOINED = ("company", "location", "remote", "employment_type", "active", "currency")
 """Filters on what only the posting has; every filter on pay names its currency."""
+NO_FILTERS = Filters()
 
 
 def needs_job(filters: Filters) -> bool:
     """Whether a filter reads the posting itself, and not only what is copied beside its vectors."""
     return any(getattr(filters, name) is not None for name in JOINED)
+
+
+def plans_for(filters: Filters) -> Plans:
+    """One plan for all searches without filters; else one for these, since which index serves depends on them."""
+    return "force_generic_plan" if filters.bare() == NO_FILTERS else "auto"
 
 
 def ef_search(passages: int) -> int:

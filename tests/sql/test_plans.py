@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from service.db import Connection, half_vector
+from service.db import Connection, Database, half_vector
+from service.jobs.model import Filters
 from service.jobs.queries import list_jobs
 from service.search.queries import search_semantic
+from service.search.scan import plans_for
 from tests.factories import new_job
 from tests.sql.plans import MODES, Mode, explain
 from tests.sql.samples import HALF, LARGE, NARROW, SMALL, WIDE, rows_of
@@ -134,6 +136,29 @@ async def test_deep_pages_stay_cheap_on_a_busy_connection(connection: Connection
     ours = [row for row in kept if "job_passes" in row["statement"]]
     assert len(ours) == 2
     assert [(row["generic_plans"], row["custom_plans"]) for row in ours] == [(0, 12), (0, 12)]
+
+
+@pytest.mark.parametrize("filters", [{}, {"remote": True}])
+async def test_searches_without_filters_share_one_plan(filled: str, filters: dict[str, bool]) -> None:
+    """A search without filters is planned once, one with filters each time, whoever else uses the connection."""
+    db = await Database.open(filled, max_size=1)
+    try:
+        plans = plans_for(Filters(**filters))
+        for _ in range(3):
+            async with db.connection(plans) as connection:
+                await search_semantic(connection, **semantic())
+            await list_jobs(db, **listing())
+        async with db.connection() as connection:
+            kept = await connection.fetch("select statement, generic_plans, custom_plans from pg_prepared_statements")
+    finally:
+        await db.close()
+    counts = {
+        row["statement"].splitlines()[0]: (row["generic_plans"], row["custom_plans"])
+        for row in kept
+        if "job_passes" in row["statement"]
+    }
+    search, listed = sorted(counts)[::-1]
+    assert (counts[search], counts[listed]) == ((0, 3) if filters else (3, 0), (0, 3))
 
 
 async def test_keyword_uses_the_index_of_words(connection: Connection) -> None:
