@@ -18,7 +18,7 @@ from service.embedding.batch import RETRY_S, WORKER_FAULT, Batch, is_ours
 from service.embedding.domain import LiveEmbedder
 from service.embedding.model import ClaimedTask, Generation, Outcome, TermStatAge
 from service.embedding.pace import Pace
-from service.embedding.portions import MOST_REST_S
+from service.embedding.portions import MOST_REST_S, RESTS
 from service.errors import DatabaseUnavailable, EmbedderUnavailable
 from service.telemetry.logs import get_logger
 from service.telemetry.record import Record
@@ -81,7 +81,7 @@ class Worker:
         if not self._live.queries_about:
             return 0.0
         # What was stored has been rested for already.
-        worked_s = time.perf_counter() - began - 2 * self._rested_s
+        worked_s = time.perf_counter() - began - self._rested_s * (1 + 1 / RESTS)
         return min(MOST_REST_S, max(0.0, worked_s))
 
     async def step(self) -> Outcome:

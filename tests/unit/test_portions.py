@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.embedding.portions import MOST_REST_S, PORTION, Portions
+from service.embedding.portions import MOST_REST_S, PORTION, RESTS, Portions
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ async def test_without_searches_all_is_one_portion(rests: list[float]) -> None:
 
 
 async def test_beside_searches_a_rest_follows_each_portion(rests: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few at a time, in order, and a rest after each for as long as it took."""
+    """A few at a time, in order, and a rest after each in proportion to what it took."""
     clock(monkeypatch, 0.25)
     made = Portions(lambda: True)
     cuts = await cut(made, range(2 * PORTION + 1))
-    assert [len(portion) for portion in cuts] == [PORTION, PORTION, 1]
+    assert [len(portion) for portion in cuts] == [PORTION] * 2 + [1]
     assert [item for portion in cuts for item in portion] == list(range(2 * PORTION + 1))
-    assert rests == [0.25] * 3
+    assert rests == [0.25 * RESTS] * 3
     assert made.rested_s == sum(rests)
 
 
