@@ -135,6 +135,25 @@ async def test_word_statistics(scene: Scene, worker: Worker) -> None:
     assert await scene.value("select ndoc from term_stat where lexeme = 'book'") == 24
 
 
+async def test_counting_words_waits_for_searches_to_end(
+    scene: Scene, worker: Worker, live: LiveEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While queries are about nothing is counted, for a minute at most; when they end, at the next look."""
+    version = "select version from term_stat_state"
+    for posted, about, put_off_s, expected in (
+        (20, True, 60.0, 0),
+        (0, True, 60.0, 0),
+        (0, False, 60.0, 1),
+        (20, True, 0.0, 2),
+    ):
+        monkeypatch.setattr("service.embedding.worker.TERM_STAT_PUT_OFF_S", put_off_s)
+        monkeypatch.setattr(type(live), "queries_about", about)
+        await scene.post(count=posted)
+        await worker.keep_term_stat()
+        assert await scene.value(version) == expected
+        await worker.keep_term_stat()
+
+
 async def test_one_process_at_a_time_counts_words(
     scene: Scene, db: Database, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
