@@ -31,7 +31,8 @@ Measured; see the decision in sql/README.md.
 LARGEST_EF_SEARCH = 800
 """The same for any more passages."""
 
-Ask = Callable[[], Awaitable[int]]
+Ask = Callable[[], Awaitable[tuple[int, int]]]
+"""Passages of the generation in all, and behind the filters: of one moment, since their ratio decides."""
 JOINED = ("company", "location", "remote", "employment_type", "active", "currency")
 """Filters on what only the posting has; every filter on pay names its currency."""
 NO_FILTERS = Filters()
@@ -65,19 +66,17 @@ class ScanChooser:
         self._limit = exact_scan_limit
         self._most = kept
         self._clock = clock
-        self._kept: dict[bytes, tuple[float, int]] = {}
+        self._kept: dict[bytes, tuple[float, tuple[int, int]]] = {}
 
     async def choose(
         self, db: Db, *, generation: int, tenant_id: int, filters: Filters, budget: int, **folded: object
     ) -> Scan:
         """The scan for these filters."""
-        total = await self._estimate(
-            b"total:%d" % generation, lambda: queries.count_passages(db, generation=generation)
-        )
         key = msgspec.msgpack.encode((generation, tenant_id, filters))
 
-        async def ask() -> int:
-            return await estimate_rows(
+        async def ask() -> tuple[int, int]:
+            total = await queries.count_passages(db, generation=generation)
+            behind = await estimate_rows(
                 db,
                 queries.list_behind_filters,
                 generation=generation,
@@ -85,19 +84,20 @@ class ScanChooser:
                 joined=needs_job(filters),
                 **folded,
             )
+            return total, behind
 
-        behind = await self._estimate(key, ask)
+        total, behind = await self._estimate(key, ask)
         narrow = behind < total * WIDE and behind <= self._limit
         kind: ScanKind = "exact" if narrow or total <= SMALL else "index"
         return Scan(kind, behind, max(ef_search(total), min(budget, 1000)), budget, max(0, total - behind))
 
-    async def _estimate(self, key: bytes, ask: Ask) -> int:
+    async def _estimate(self, key: bytes, ask: Ask) -> tuple[int, int]:
         known = self._kept.get(key)
         now = self._clock()
         if known is not None and known[0] > now:
             return known[1]
-        rows = await ask()
-        age_s = ESTIMATE_MAX_AGE_S if rows > SMALL else FIRST_ESTIMATE_MAX_AGE_S
+        total, behind = rows = await ask()
+        age_s = ESTIMATE_MAX_AGE_S if min(total, behind) > SMALL else FIRST_ESTIMATE_MAX_AGE_S
         while len(self._kept) >= self._most:
             self._kept.pop(next(iter(self._kept)))
         self._kept[key] = (now + age_s, rows)

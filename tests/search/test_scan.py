@@ -80,6 +80,25 @@ async def test_an_estimate_is_asked_once_and_forgotten_in_time(
     assert len(asked) == 8
 
 
+async def test_growth_makes_no_filter_narrow(filled: Database) -> None:
+    """What is behind filters is compared with what there was in all when it was counted, however much came since."""
+    clock = [0.0]
+    chooser = ScanChooser(clock=lambda: clock[0])
+    await choose(chooser, filled, Filters(source=("usual",)))
+    clock[0] = scan.ESTIMATE_MAX_AGE_S / 2
+    assert (await choose(chooser, filled, Filters())).kind == "index"
+    async with filled.connection() as connection:
+        await connection.execute(
+            "insert into passage_g1 (job_id, passage_no, tenant_id, source, body_start, body_end, embedding)"
+            " select job_id, n, 1, source, 0, 0, embedding from passage_g1, generate_series(1, 2) n"
+        )
+        await connection.execute("analyze passage_g1")
+    for passed in (1.1, 1.6):
+        clock[0] = scan.ESTIMATE_MAX_AGE_S * passed
+        assert (await choose(chooser, filled, Filters())).kind == "index"
+        assert (await choose(chooser, filled, Filters(source=("usual",)))).kind == "index"
+
+
 @pytest.mark.parametrize(("passages", "ef"), [(0, 200), (25_000, 200), (25_001, 400), (100_000, 400), (100_001, 800)])
 def test_ef_search_grows_with_the_generation(passages: int, ef: int) -> None:
     """A larger index is searched wider."""
