@@ -9,7 +9,7 @@ import click
 from service.errors import JobSenseError, OperatorError
 
 _SHELL = {
-    "dev": ("serving", "Run everything on this machine: database, sample postings, embedding, the API."),
+    "dev": ("dev", "Run everything on this machine: database, sample postings, embedding, the API."),
     "serve": ("serving", "Serve the HTTP API until SIGTERM or Ctrl-C."),
     "worker": ("serving", "Embed postings in the background until SIGTERM or Ctrl-C."),
     "migrate": ("schema", "Bring the database's schema up or down, or show where it is."),
