@@ -58,6 +58,14 @@ CONTROLLERS = (
     ExportController,
 )
 """What is served under API."""
+ROUTES = Router(
+    API,
+    route_handlers=CONTROLLERS,
+    guards=[authenticate],
+    before_request=check_parameters,
+    after_request=time_encoding,
+)
+"""The same with what stands around each handler; an application serves a copy of its own."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
 PARTS = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports")
@@ -180,16 +188,9 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
     def provided(name: str) -> Callable[[], Any]:
         return lambda: app.state[name]
 
-    api = Router(
-        API,
-        route_handlers=CONTROLLERS,
-        guards=[authenticate],
-        before_request=check_parameters,
-        after_request=time_encoding,
-    )
     shown = [] if settings.environment == "production" else docs_handlers()
     app = App(
-        [api, HealthController, fetch_metrics, *shown],
+        [ROUTES, HealthController, fetch_metrics, *shown],
         lifespan=[lifespan],
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
