@@ -19,6 +19,7 @@ import pytest
 from service.sample.generate import QUERIES
 from service.shell import dev
 from tests.cli.conftest import DEV_READY, Running, begin_dev, is_alive, is_ready
+from tests.fake_ollama.clients import TLS
 
 CPU_S = 5.0
 SOLAR = "fix solar panels on roofs"
@@ -84,7 +85,7 @@ def test_every_search_of_the_sample_finds_a_right_answer(first: Running) -> None
     """
     address, key, _ = printed(first)
     missed = []
-    with httpx.Client(base_url=address, headers={"X-API-Key": key}, timeout=30) as client:
+    with httpx.Client(base_url=address, headers={"X-API-Key": key}, timeout=30, verify=TLS) as client:
         for search in msgspec.json.decode(QUERIES.read_bytes()):
             for mode in ("semantic", "hybrid"):
                 answer = client.post("/api/v1/search", json={"text": search["text"], "top_k": 10, "mode": mode}).json()
