@@ -8,7 +8,8 @@ BIN := .venv/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-deps
 # More for pytest, as in: make test ARGS='tests/unit -k money'.
 ARGS ?=
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
+# Whatever the environment says, what Python compiled is kept: pytest's own workers and a hundred processes read it.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test coverage test-long node lint audit openapi format lock clean
@@ -40,7 +41,7 @@ coverage: install ## The same under the tracing of coverage, slower, and 95 % of
 
 test-long: install ## Run the tests that take minutes: faults, recall, a million rows (an hour or less).
 	@$(missing)
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m long $(ARGS)
 
 # Says beforehand what -ra says at the end, test by test.
 define missing

@@ -9,7 +9,7 @@ import click
 from service.errors import JobSenseError, OperatorError
 
 _SHELL = {
-    "dev": ("serving", "Run everything on this machine: database, sample postings, embedding, the API."),
+    "dev": ("dev", "Run everything on this machine: database, sample postings, embedding, the API."),
     "serve": ("serving", "Serve the HTTP API until SIGTERM or Ctrl-C."),
     "worker": ("serving", "Embed postings in the background until SIGTERM or Ctrl-C."),
     "migrate": ("schema", "Bring the database's schema up or down, or show where it is."),
@@ -17,7 +17,7 @@ _SHELL = {
     "search": ("data", "Search by meaning: a table on a terminal, JSON when piped."),
     "eval": ("evaluation", "Measure the ranking on relevance sets, and whether a difference is chance."),
     "keys": ("keys", "Make, list, rotate and end API keys."),
-    "users": ("users", "Make, list and disable people who sign in with a password."),
+    "users": ("users", "Make, list and disable people who sign in with a password, or give them another one."),
     "tasks": ("tasks", "Show postings whose embedding was given up, or try them again."),
     "rates": ("rates", "Take in exchange rates, or list them."),
     "openapi": ("schema", "Write the OpenAPI document."),

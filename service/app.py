@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -58,6 +58,14 @@ CONTROLLERS = (
     ExportController,
 )
 """What is served under API."""
+ROUTES = Router(
+    API,
+    route_handlers=CONTROLLERS,
+    guards=[authenticate],
+    before_request=check_parameters,
+    after_request=time_encoding,
+)
+"""The same with what stands around each handler; an application serves a copy of its own."""
 STATEMENT_TIMEOUT_S = 10.0
 """No statement of a request takes this long; one that does waits for a lock or for a database that hangs."""
 PARTS = ("jobs", "searcher", "batches", "neighbours", "matcher", "rates", "people", "keys", "admin", "exports")
@@ -80,6 +88,8 @@ class App(Litestar):
     cors: Cors | None = None
     admission: Admission | None = None
     rate_limits: RateLimits | None = None
+    opened: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """What the lifespan opens, and closes at its end."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
@@ -157,39 +167,24 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
 
     The loops end as soon as the stop is asked for, beside the requests that still run.
     """
-    stopping = stop or Stop()
+    app = route_app(documented=settings.environment != "production")
+    furnish(app, settings, dsn, telemetry, stop)
+    return app
+
+
+def route_app(*, documented: bool) -> App:
+    """All routes without anything behind them, which is nearly all the work; one can serve again, furnished anew."""
 
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        application = application_name() if settings.embed_in_serve else "jobsense"
-        db = await Database.open(dsn, statement_timeout_s=STATEMENT_TIMEOUT_S, application=application)
-        parts = Parts(db, settings)
-        wire(app, parts, telemetry)
-        parts.start(embed=settings.embed_in_serve)
-        winding_down = asyncio.create_task(_after(stopping.asked, parts.wind_down))
-        for name in without_effect(settings):
-            log.warning("setting.not_in_effect", setting=name)
-        log.info("service.ready", version=build_version())
-        try:
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with app.opened():
             yield
-        finally:
-            winding_down.cancel()
-            await parts.stop(stopping)
-            log.info("service.stopped")
 
     def provided(name: str) -> Callable[[], Any]:
         return lambda: app.state[name]
 
-    api = Router(
-        API,
-        route_handlers=CONTROLLERS,
-        guards=[authenticate],
-        before_request=check_parameters,
-        after_request=time_encoding,
-    )
-    shown = [] if settings.environment == "production" else docs_handlers()
     app = App(
-        [api, HealthController, fetch_metrics, *shown],
+        [ROUTES, HealthController, fetch_metrics, *(docs_handlers() if documented else ())],
         lifespan=[lifespan],
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -198,8 +193,32 @@ def create_app(settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | 
         dependencies={name: Provide(provided(name), sync_to_thread=False) for name in PROVIDED},
         logging_config=None,
     )
-    guard(app, settings, telemetry)
     return app
+
+
+def furnish(app: App, settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop | None = None) -> None:
+    """Put what the application serves from behind its routes, and what guards it before them."""
+    app.opened = partial(_opened, app, settings, dsn, telemetry, stop or Stop())
+    guard(app, settings, telemetry)
+
+
+@asynccontextmanager
+async def _opened(app: App, settings: Settings, dsn: str, telemetry: Telemetry, stop: Stop) -> AsyncIterator[None]:
+    application = application_name() if settings.embed_in_serve else "jobsense"
+    db = await Database.open(dsn, statement_timeout_s=STATEMENT_TIMEOUT_S, application=application)
+    parts = Parts(db, settings)
+    wire(app, parts, telemetry)
+    parts.start(embed=settings.embed_in_serve)
+    winding_down = asyncio.create_task(_after(stop.asked, parts.wind_down))
+    for name in without_effect(settings):
+        log.warning("setting.not_in_effect", setting=name)
+    log.info("service.ready", version=build_version())
+    try:
+        yield
+    finally:
+        winding_down.cancel()
+        await parts.stop(stop)
+        log.info("service.stopped")
 
 
 async def _after(asked: asyncio.Event, wind_down: Callable[[], Awaitable[None]]) -> None:

@@ -60,7 +60,7 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """The model in use; known after `start` at the latest."""
+        """The model in use; known after `start` at the latest, and before that EmbedderUnavailable where it is not."""
 
     @property
     def gathers_queries(self) -> bool:

@@ -5,11 +5,11 @@ own. A database is copied from a migrated template, which takes about 25 ms.
 """
 
 import asyncio
+import gc
 import io
 import itertools
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry
 
 import service.app
 import service.parts
-from service.app import create_app
+from service.app import App, furnish, route_app
 from service.config import Settings
 from service.db import Database
 from service.embedded.server import EmbeddedPostgres
@@ -41,8 +41,8 @@ TEMPLATE = "jobsense_template"
 _NUMBER = itertools.count(1)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a test's database wants speed, and is removed afterwards
 _ROOM = 2 * 2**30
-_MEASURED = set[Settings]()
-"""Settings of which an application was made with coverage in this process."""
+_IDLE = dict[bool, list[App]]()
+"""Applications that served a test to its end and may serve another: with the documentation, and without."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -53,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     order = ("faults", "cli")
     items.sort(key=lambda item: order.index(folder) if (folder := item.path.parent.name) in order else len(order))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected lives to the end: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> list[str]:
@@ -237,19 +243,20 @@ async def _alive(app: Litestar) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _measured_once(settings: Settings) -> Iterator[None]:
-    """Without coverage after the first time with these settings: under it, making an application takes twice as long.
+def _application(settings: Settings, dsn: str, telemetry: Telemetry) -> Iterator[App]:
+    """An application whose routes may have served tests before: making them takes 40 ms, and hundreds want one.
 
-    Nearly all of that is spent in the framework, and hundreds of tests do it.
+    Nothing else outlives a test; where a start or a stop fails, the application is not used again.
     """
-    tracer = sys.gettrace()
-    if settings in _MEASURED:
-        sys.settrace(None)
-    try:
-        yield
-    finally:
-        sys.settrace(tracer)
-        _MEASURED.add(settings)
+    documented = settings.environment != "production"
+    idle = _IDLE.setdefault(documented, [])
+    app = idle.pop() if idle else route_app(documented=documented)
+    begins, ends = list(app.on_startup), list(app.on_shutdown)
+    furnish(app, settings, dsn, telemetry)
+    yield app
+    app.on_startup, app.on_shutdown = begins, ends
+    app.state.clear()
+    idle.append(app)
 
 
 @asynccontextmanager
@@ -266,13 +273,12 @@ async def running(
         wire(app, parts, telemetry)
 
     monkeypatch.setattr(service.app, "wire", remember)
-    with _measured_once(settings):
-        app = create_app(settings, dsn, telemetry)
-    async with _alive(app):
-        await made[0].live.connect()
-        transport = httpx.ASGITransport(app=telemetry.observe(app), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Service(app, made[0], client)
+    with _application(settings, dsn, telemetry) as app:
+        async with _alive(app):
+            await made[0].live.connect()
+            transport = httpx.ASGITransport(app=telemetry.observe(app), raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                yield Service(app, made[0], client)
 
 
 @pytest.fixture

@@ -90,6 +90,11 @@ async def store_password(db: Db, *, tenant_id: int, account_id: int, old_hash: s
 
 
 @statement
+async def replace_password(db: Db, *, tenant_id: int, name: str, password_hash: str, now: datetime) -> str | None:
+    """Give a person another password and end every sign-in; the name, or None."""
+
+
+@statement
 async def disable_account(db: Db, *, tenant_id: int, name: str, now: datetime) -> str | None:
     """Keep a person out and end every sign-in; the name, or None."""
 

@@ -129,6 +129,17 @@ async def disable_user(db: Database, name: str) -> None:
     log.info("access.user_disabled", user=account.name, tenant=account.tenant)
 
 
+async def replace_password(db: Database, *, name: str, password_hash: str) -> None:
+    """Give a person another password: whoever signed in with the old one has to sign in again."""
+    account = await queries.fetch_account(db, name=name.casefold())
+    now = datetime.now(UTC)
+    if account is None or not await queries.replace_password(
+        db, tenant_id=account.tenant_id, name=account.name, password_hash=password_hash, now=now
+    ):
+        raise NotFound(f"There is no user {name} who may sign in")
+    log.info("access.password_replaced", user=account.name, tenant=account.tenant)
+
+
 def _granted(role: str, asked: Sequence[str]) -> list[str]:
     """The scopes of the role, in the order of all, or those of them that are asked for; raises Invalid for others."""
     allowed = ROLES[role]

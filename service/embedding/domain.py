@@ -262,6 +262,8 @@ class LiveEmbedder:
     async def _start(self) -> None:
         self._same_at = _now()
         generation = await queries.fetch_live_generation(self._db)
+        if generation is not None:
+            self._generation, self._read_at = generation, _now()
         embedder, live = await start_first(self._db, self._candidates(generation), generation)
         if generation is None and not live.fits(embedder.identity):
             # Another process made the first generation meanwhile; its model decides.

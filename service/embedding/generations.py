@@ -55,11 +55,13 @@ async def start_first(
 ) -> tuple[Embedder, Generation]:
     """The first candidate that starts, and the live generation, which is made for it if there is none.
 
-    Raises EmbedderUnavailable with the reason of the first when none starts; those not chosen are closed.
+    Raises EmbedderUnavailable with the reason of the first when none starts; those not chosen are closed. One that is
+    known to be of another model than a given generation is not started: that may load a model for nothing.
     """
     refused: EmbedderUnavailable | None = None
     for embedder in candidates:
         try:
+            _refuse_known_misfit(embedder, generation)
             await embedder.start()
             live = await ensure_generation(db, embedder.identity)
         except EmbedderUnavailable as error:
@@ -73,6 +75,16 @@ async def start_first(
             say_choice(embedder.identity, refused)
         return embedder, live
     raise refused or EmbedderUnavailable("no embedder is configured", reason="not_configured")
+
+
+def _refuse_known_misfit(embedder: Embedder, generation: Generation | None) -> None:
+    """Raises EmbedderUnavailable when an embedder says before its start that it is not the generation's."""
+    try:
+        identity = embedder.identity
+    except EmbedderUnavailable:  # it learns that from its server
+        return
+    if generation is not None and not generation.fits(identity):
+        raise differs(identity, generation)
 
 
 def say_choice(identity: Identity, refused: EmbedderUnavailable | None) -> None:

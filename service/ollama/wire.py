@@ -110,6 +110,8 @@ class Wire:
         self._load_timeout_s = load_timeout_s
         self._reloader = Reloader(f"{self._base} {model}", reloads, control=self.control, reload=self._reload)
         # trust_env off: HTTP_PROXY must not catch requests to a local server.
+        # Over plain HTTP nothing is verified; to read the certificates all the same would hold up the loop for 20 ms.
+        verify = verify if self._base.startswith("https:") else False
         self._client = httpx.AsyncClient(trust_env=False, headers=dict(headers), verify=verify, follow_redirects=False)
         self._headers = self._client.headers.copy()
         self._headers["content-type"] = "application/json"

@@ -10,7 +10,7 @@ from rich.table import Table
 from service.access import queries
 from service.access.model import ROLES, AccountListing
 from service.access.passwords import LEAST_CHARS, MOST_CHARS, normalized
-from service.access.sign_in import create_user, disable_user
+from service.access.sign_in import create_user, disable_user, replace_password
 from service.config import read
 from service.shell.keys import moment, tenant_name
 from service.shell.running import parts_of, run
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.IGNORECASE)
 
 @click.group(epilog="Example: jobsense users create amina --role writer")
 def users() -> None:
-    """Make, list and disable people who sign in with a password."""
+    """Make, list and disable people who sign in with a password, or give them another one."""
 
 
 @users.command(epilog="Example: jobsense users create amina --tenant acme --role reader --password-stdin < file")
@@ -61,6 +61,21 @@ def list_users() -> None:
         times = (one.created_at, one.signed_in_at, one.disabled_at)
         table.add_row(one.name, one.tenant, one.role, *map(moment, times))
     printer().print(table)
+
+
+@users.command(epilog="Example: jobsense users passwd amina")
+@click.argument("name")
+@click.option("--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
+def passwd(name: str, from_stdin: bool) -> None:
+    """Give a person another password, which is asked for; whatever they are signed in with ends within ten seconds."""
+    password = _password(from_stdin=from_stdin)
+
+    async def work() -> None:
+        async with parts_of(read()) as parts:
+            await replace_password(parts.db, name=name, password_hash=await parts.passwords.make_hash(password))
+
+    run(work())
+    click.echo(f"changed the password of {name.casefold()}")
 
 
 @users.command(epilog="Example: jobsense users disable amina")

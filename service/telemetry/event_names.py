@@ -53,6 +53,7 @@ EVENTS = (
     Event("access.key_rotated", "info", "an API key got a successor, and ends after the overlap"),
     Event("access.key_revoked", "info", "an API key was ended"),
     Event("access.user_created", "info", "a person was let in"),
+    Event("access.password_replaced", "info", "a person was given another password, and every sign-in of theirs ended"),
     Event("access.user_disabled", "info", "a person was kept out from now on"),
     Event("rates.fetched", "info", "exchange rates of the feed were stored"),
     Event("rates.refused", "warning", "the feed told rates that cannot be true; the others were stored"),

@@ -19,6 +19,7 @@ from service.serve import _Server
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
 from tests.conftest import Server, Service, running
+from tests.fake_ollama.clients import TLS
 from tests.fakes import WordEmbedder
 
 
@@ -81,7 +82,7 @@ async def on_socket(api: Service, telemetry: Telemetry) -> AsyncIterator[httpx.A
     serving = asyncio.create_task(server._serve())
     await asyncio.wait({serving, asyncio.create_task(server.up.wait())}, return_when=asyncio.FIRST_COMPLETED)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", verify=TLS) as client:
             yield client
     finally:
         server.should_exit = True

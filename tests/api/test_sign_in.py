@@ -13,12 +13,12 @@ import pytest
 
 from service.access.domain import KEPT_S
 from service.access.passwords import Passwords
-from service.access.sign_in import SignIn, disable_user
+from service.access.sign_in import SignIn, disable_user, replace_password
 from service.config import Settings
 from service.errors import Unauthenticated
 from service.telemetry.lifecycle import Telemetry
 from tests.api.calls import JOBS, SEARCH, Clock, create, faults, problem, sample
-from tests.api.people import PASSWORD, PROFILE, REFRESH, TOKEN, add_person, bearer, post_form, tokens_of
+from tests.api.people import CHEAP, PASSWORD, PROFILE, REFRESH, TOKEN, add_person, bearer, post_form, tokens_of
 from tests.conftest import Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
@@ -188,6 +188,23 @@ async def test_a_disabled_person_is_out_within_the_cache_time(api: Service, monk
     problem(await api.client.get(JOBS, headers=bearer(unseen)), 401, "unauthenticated")
     clock.now += KEPT_S + 0.001
     problem(await api.client.get(JOBS, headers=bearer(seen)), 401, "unauthenticated")
+
+
+async def test_another_password_ends_what_the_old_one_began(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old password and its tokens are good no longer, within the cache time at the latest; others stay in."""
+    clock = Clock()
+    monkeypatch.setattr("service.access.domain.time", clock)
+    for name in ("amina", "other"):
+        await add_person(api, name)
+    before, other = await tokens_of(api), await tokens_of(api, "other")
+    assert (await api.client.get(JOBS, headers=bearer(before))).status_code == 200
+    await replace_password(api.parts.db, name="AMINA", password_hash=await CHEAP.make_hash(f"{PASSWORD} 2"))
+    problem(await post_form(api, TOKEN, username="amina", password=PASSWORD), 401, "invalid_credentials")
+    problem(await post_form(api, REFRESH, refresh_token=before["refresh_token"]), 401, "invalid_refresh_token")
+    clock.now += KEPT_S + 0.001
+    problem(await api.client.get(JOBS, headers=bearer(before)), 401, "unauthenticated")
+    assert (await post_form(api, TOKEN, username="amina", password=f"{PASSWORD} 2")).status_code == 200
+    assert (await api.client.get(JOBS, headers=bearer(other))).status_code == 200
 
 
 async def test_a_role_counts_as_it_is_now(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,22 @@ def test_people_are_let_in_listed_and_disabled(
     assert (again.code, again.err) == (1, "jobsense: There is no user amina who could be disabled\n")
 
 
+def test_a_password_is_replaced(call: Call, say: Callable[[str], None]) -> None:
+    """It is held to the same rules as the first; who is unknown or disabled gets none."""
+    say(f"{PASSWORD}\n")
+    call("users", "create", "amina", "--role", "reader", "--password-stdin")
+    say("short\n")
+    assert call("users", "passwd", "amina", "--password-stdin").code == 2
+    say("staple battery horse\n")
+    changed = call("users", "passwd", "AMINA", "--password-stdin")
+    assert (changed.code, changed.out) == (0, "changed the password of amina\n")
+    call("users", "disable", "amina")
+    for name in ("amina", "nobody"):
+        say(f"{PASSWORD}\n")
+        refused = call("users", "passwd", name, "--password-stdin")
+        assert (refused.code, refused.err) == (1, f"jobsense: There is no user {name} who may sign in\n")
+
+
 def test_short_passwords_are_refused(call: Call, say: Callable[[str], None]) -> None:
     """White space at the ends counts for nothing."""
     say("  short  pass   \n")

@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 from service.sample.generate import QUERIES
-from service.shell import serving
+from service.shell import dev
 from tests.cli.conftest import DEV_READY, Running, begin_dev, is_alive, is_ready
+from tests.fake_ollama.clients import TLS
 
 CPU_S = 5.0
 SOLAR = "fix solar panels on roofs"
@@ -70,7 +71,7 @@ def test_the_first_run_prints_three_lines_that_work(first: Running) -> None:
     found, made, asked = (paste(line) for line in lines)
     assert len(found["results"]) == 3
     right = {one["text"]: one["external_ids"] for one in msgspec.json.decode(QUERIES.read_bytes())}
-    assert found["results"][0]["job"]["external_id"] in right[serving.QUESTION]
+    assert found["results"][0]["job"]["external_id"] in right[dev.QUESTION]
     assert found["mode"]["served"] == "hybrid"
     assert (made["title"], made["embedding"]["state"]) == ("Solar technician", "pending")
     first_asked = asked["results"][0]["job"]
@@ -84,7 +85,7 @@ def test_every_search_of_the_sample_finds_a_right_answer(first: Running) -> None
     """
     address, key, _ = printed(first)
     missed = []
-    with httpx.Client(base_url=address, headers={"X-API-Key": key}, timeout=30) as client:
+    with httpx.Client(base_url=address, headers={"X-API-Key": key}, timeout=30, verify=TLS) as client:
         for search in msgspec.json.decode(QUERIES.read_bytes()):
             for mode in ("semantic", "hybrid"):
                 answer = client.post("/api/v1/search", json={"text": search["text"], "top_k": 10, "mode": mode}).json()
@@ -145,10 +146,10 @@ def test_ctrl_c_ends_it_with_its_database_and_the_next_start_is_quick(first: Run
 
 def test_the_key_is_for_its_owner_alone(tmp_path: Path) -> None:
     """A new key takes the place of an old file whatever the rights of that, in a folder that is made if need be."""
-    path = tmp_path / "new" / serving.DEV_KEY
-    serving._keep_key(path, "one")
+    path = tmp_path / "new" / dev.DEV_KEY
+    dev._keep_key(path, "one")
     path.chmod(0o644)
-    serving._keep_key(path, "two")
-    assert serving._read_key(path) == "two"
+    dev._keep_key(path, "two")
+    assert dev._read_key(path) == "two"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [one.name for one in path.parent.iterdir()] == [serving.DEV_KEY]
+    assert [one.name for one in path.parent.iterdir()] == [dev.DEV_KEY]

@@ -10,6 +10,7 @@ import httpx
 from tests.cli.conftest import Start, wait_for_database
 from tests.cli.test_serve import begin
 from tests.cli.test_shutdown import LONG, end
+from tests.fake_ollama.clients import TLS
 
 COPYING = "select exists (select from pg_stat_activity where query like 'COPY%' and wait_event = 'ClientWrite')"
 JOB = {"title": "Nurse", "company": "Afya", "source": "linkedin"}
@@ -19,7 +20,7 @@ def test_a_stop_ends_exports_in_time(start: Start, tmp_path: Path, dsn: str) -> 
     """One that nobody reads is cut when requests get no more time, with exit code 0 and no statement left."""
     running, address = begin(start, tmp_path, dsn)
     rows = [JOB | {"title": f"Cook {number}", "description": LONG} for number in range(100)]
-    assert httpx.post(f"{address}/api/v1/jobs/batch", json=rows, timeout=30).status_code == 200
+    assert httpx.post(f"{address}/api/v1/jobs/batch", json=rows, timeout=30, verify=TLS).status_code == 200
     host, _, port = address.removeprefix("http://").rpartition(":")
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -8,6 +8,7 @@ import httpx
 
 from tests.cli.conftest import Start, wait_for_database
 from tests.cli.test_serve import begin
+from tests.fake_ollama.clients import TLS
 from tests.proxy import DatabaseProxy
 
 JOB = {"title": "Cook", "company": "Jiko", "source": "linkedin"}
@@ -17,7 +18,9 @@ STORED = "select array[(select count(*) from job), (select count(*) from idempot
 
 def post(address: str) -> httpx.Response:
     """Send the posting; again while the database still holds the transaction of a service that is gone."""
-    while (answer := httpx.post(f"{address}/api/v1/jobs", json=JOB, headers=HEADERS, timeout=30)).status_code == 409:
+    while (
+        answer := httpx.post(f"{address}/api/v1/jobs", json=JOB, headers=HEADERS, timeout=30, verify=TLS)
+    ).status_code == 409:
         assert answer.json()["code"] == "idempotency_in_progress"
     return answer
 
@@ -56,7 +59,7 @@ def test_a_kill_before_the_commit_and_one_after_it(start: Start, tmp_path: Path,
     for answer in answers:
         assert (answer.status_code, answer.headers["idempotent-replayed"]) == (201, "true")
         assert answer.content == answers[0].content
-    job = httpx.get(f"{address}{answers[0].headers['location']}")
+    job = httpx.get(f"{address}{answers[0].headers['location']}", verify=TLS)
     assert (job.json(), job.headers["etag"]) == (answers[0].json(), answers[0].headers["etag"])
-    listed = httpx.get(f"{address}/api/v1/jobs").json()
+    listed = httpx.get(f"{address}/api/v1/jobs", verify=TLS).json()
     assert listed == {"items": [job.json()], "next_cursor": None, "pay": None}

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import PATIENCE_S, Running, Start, environment, unmeasured, wait_until_ready
 from tests.conftest import _SHARED_MEMORY
+from tests.fake_ollama.clients import TLS
 
 SEED = int(os.environ.get("JOBSENSE_TEST_SEED", "1"))
 JOB = {"title": "Nurse", "company": "Afya", "source": "linkedin"}
@@ -77,7 +78,7 @@ def write_until_gone(address: str, acknowledged: list[int]) -> threading.Thread:
 
     def write() -> None:
         wanted = len(acknowledged) + SOME_POSTINGS
-        with httpx.Client(base_url=address, timeout=10) as client:
+        with httpx.Client(base_url=address, timeout=10, verify=TLS) as client:
             try:
                 while (answer := client.post("/api/v1/jobs", json=JOB)).status_code in {201, 503}:
                     acknowledged.extend([answer.json()["id"]] if answer.status_code == 201 else [])
@@ -132,7 +133,7 @@ def test_killed_at_any_moment(serve: Callable[[], Running], home: Path, moments:
     wait_until_ready(running, address)
     writers = sum(moment not in {"initdb", "migrate"} for moment in moments)
     assert len(acknowledged) >= SOME_POSTINGS * writers, f"seed {SEED}"
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, verify=TLS) as client:
         lost = [one for one in acknowledged if client.get(f"/api/v1/jobs/{one}").status_code != 200]
     assert lost == [], f"seed {SEED}"
     assert processes_of(home) != []

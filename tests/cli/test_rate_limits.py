@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.conftest import Start
 from tests.cli.test_serve import begin
+from tests.fake_ollama.clients import TLS
+from tests.looking import until_next_look
 from tests.valkey import MISSING, Valkey, free_port, program
 
 PATH = "/api/v1/jobs?limit=1"
@@ -22,8 +24,9 @@ AT_ONCE = 32
 def wait_for_store(address: str, counts: str) -> None:
     """Wait until a process says where it counts calls."""
     deadline = time.monotonic() + 60
-    while httpx.get(f"{address}/health", timeout=20).json()["parts"]["store"]["detail"]["counts"] != counts:
+    while httpx.get(f"{address}/health", timeout=20, verify=TLS).json()["parts"]["store"]["detail"]["counts"] != counts:
         assert time.monotonic() < deadline
+        until_next_look()
 
 
 async def ask(addresses: list[str], times: int) -> list[httpx.Response]:
@@ -35,7 +38,7 @@ async def ask(addresses: list[str], times: int) -> list[httpx.Response]:
         return answer
 
     limits = httpx.Limits(max_connections=AT_ONCE)
-    async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(timeout=60, limits=limits, verify=TLS) as client:
         return await asyncio.gather(*(one(client, addresses[n % len(addresses)]) for n in range(times)))
 
 
@@ -61,7 +64,7 @@ def test_a_limit_holds_over_two_processes(start: Start, tmp_path: Path, dsn: str
         store.stop()
         # Who was refused stays refused; another limit is counted in each process.
         paths = [address + "/api/v1/search?q=x&mode=lexical" for address in addresses]
-        assert {httpx.get(path, timeout=20).status_code for path in paths} == {200}
+        assert {httpx.get(path, timeout=20, verify=TLS).status_code for path in paths} == {200}
         for address in addresses:
             wait_for_store(address, "in each process")
         store.start()

@@ -23,6 +23,7 @@ from service.telemetry.lifecycle import Telemetry
 from tests.cli.conftest import Call, Running, Start, environment, is_alive, wait_until_ready
 from tests.cli.test_commands import unused_port
 from tests.conftest import Server
+from tests.fake_ollama.clients import TLS
 
 BODY = b'{"title": "Cook", "company": "Jiko", "source": "linkedin"}'
 MEMORY_MB = 120
@@ -73,7 +74,7 @@ def test_a_signal_lets_running_requests_end(start: Start, tmp_path: Path, dsn: s
 def test_answers_of_one_process(start: Start, tmp_path: Path, dsn: str) -> None:
     """Date and no server name; behind a trusted proxy HSTS and the caller's address; memory and delay in bounds."""
     running, address = begin(start, tmp_path, dsn, trusted_proxies="127.0.0.1")
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, verify=TLS) as client:
         plain = client.get("/health/live")
         assert "date" in plain.headers
         assert "server" not in plain.headers
@@ -107,7 +108,8 @@ def test_a_proxy_that_is_not_trusted_changes_nothing(start: Start, tmp_path: Pat
     running, address = begin(start, tmp_path, dsn, rate_limit_read="3/hour")
     said = {"X-Forwarded-Proto": "https", "Forwarded": "for=203.0.113.7;proto=https", "X-Real-IP": "203.0.113.7"}
     answers = [
-        httpx.get(f"{address}/api/v1/jobs", headers=said | {"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)
+        httpx.get(f"{address}/api/v1/jobs", headers=said | {"X-Forwarded-For": f"203.0.113.{n}"}, verify=TLS)
+        for n in range(4)
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert all("strict-transport-security" not in answer.headers for answer in answers)
@@ -148,7 +150,7 @@ def test_several_processes_serve_and_stop(start: Start, tmp_path: Path, dsn: str
     running, address = begin(start, tmp_path, dsn, workers="2")
     running.wait_for(r'(?s)"service\.ready".*"service\.ready"')
     workers = children(running.process.pid)
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, verify=TLS) as client:
         assert median_s(client) < NAGLE_S
     running.signal(signal.SIGTERM)
     began = time.monotonic()

@@ -72,7 +72,7 @@ class Asking(threading.Thread):
         """Ask; an answer that never comes is none."""
         method, url, more = self._call
         try:
-            self.answer = httpx.request(method, url, timeout=30, **more)  # type: ignore[arg-type] # passed through as given
+            self.answer = httpx.request(method, url, timeout=30, verify=TLS, **more)  # type: ignore[arg-type] # passed through as given
         except httpx.TransportError:
             return
 
@@ -130,7 +130,7 @@ def test_requests_that_do_not_end_are_answered_or_cut(start: Start, tmp_path: Pa
     """
     running, address = begin(start, tmp_path, dsn)
     rows = [JOB | {"title": f"Cook {number}", "description": LONG} for number in range(60)]
-    made = httpx.post(f"{address}/api/v1/jobs/batch", json=rows, timeout=30).json()["results"]
+    made = httpx.post(f"{address}/api/v1/jobs/batch", json=rows, timeout=30, verify=TLS).json()["results"]
     with slow_reader(address), post_half(address) as half, connect(address) as idle, Lock(dsn, "lock table job"):
         waiting = Asking("PATCH", f"{address}/api/v1/jobs/{made[0]['id']}", json={"title": "Chef"})
         wait_for_database(dsn, "select exists (select from pg_locks where not granted)")
@@ -172,11 +172,11 @@ def test_all_at_once(start: Start, tmp_path: Path, dsn: str, fake: FakeOllama, c
             all_running.append(start("worker", env=environment(tmp_path, **given) | traced))
         address = all_running[0].wait_for(r'"service.starting".*"address":"(http://[^"]+)"')[1]
         all_running[0].wait_for("(?s)" + '"service.ready".*' * int(workers))
-        wait_until_embedded(dsn, httpx.post(f"{address}/api/v1/jobs", json=JOB))
+        wait_until_embedded(dsn, httpx.post(f"{address}/api/v1/jobs", json=JOB, verify=TLS))
         wait_until_searched_by_meaning(address)
         pids = children(all_running[0].process.pid)
         fake.set(hold=True)
-        assert httpx.post(f"{address}/api/v1/jobs", json=JOB | {"title": "Cook"}).status_code == 201
+        assert httpx.post(f"{address}/api/v1/jobs", json=JOB | {"title": "Cook"}, verify=TLS).status_code == 201
         wait_in_flight(fake, 1)
         asked = [Asking("POST", f"{address}/api/v1/search", json={"text": f"cook {n}"}) for n in range(4)]
         wait_in_flight(fake, 2)
@@ -237,7 +237,7 @@ def test_a_process_that_dies_is_replaced_and_running_requests_end(start: Start, 
         os.kill(served, signal.SIGKILL)
         running.wait_for('"service.process_died".*"exit_code":-9')
         running.wait_for('"service.process_died".*"exit_code":1,')
-        assert httpx.get(f"{address}/health/live").status_code == 200
+        assert httpx.get(f"{address}/health/live", verify=TLS).status_code == 200
         proxy.speak()
         running.wait_for('(?s)"exit_code":1,.*"service.ready"')
         with post_half(address) as half:

@@ -7,6 +7,7 @@ import httpx
 
 from tests.cli.conftest import Start, environment
 from tests.cli.test_commands import unused_port
+from tests.fake_ollama.clients import TLS
 from tests.otlp_receiver import otlp_receiver, values
 
 ASKED = 60
@@ -22,7 +23,7 @@ def test_every_span_arrives_from_every_process(start: Start, tmp_path: Path, dsn
         running = start("serve", env=environment(tmp_path, **given) | traced)
         address = running.wait_for(r'"service.starting".*"address":"(http://[^"]+)"')[1]
         running.wait_for(r'(?s)"service\.ready".*"service\.ready"')
-        with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+        with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0), verify=TLS) as client:
             answers = [client.get("/api/v1/jobs") for _ in range(ASKED)]
         running.signal(signal.SIGTERM)
         result = running.end()
@@ -47,7 +48,7 @@ def test_a_worker_can_be_scraped(start: Start, tmp_path: Path, dsn: str) -> None
     told = {"OTEL_EXPORTER_PROMETHEUS_PORT": str(port), "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1"}
     running = start("worker", env=environment(tmp_path, **given) | told)
     running.wait_for('"embedder.absent"')
-    told_by = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"accept": OPEN_METRICS}).text
+    told_by = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"accept": OPEN_METRICS}, verify=TLS).text
     assert "jobsense_ingest_to_searchable_seconds_bucket" in told_by
     assert told_by.endswith("# EOF\n")
     second = start("worker", env=environment(tmp_path, **given) | told).end()

@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.conftest import environment, wait_until_ready
 from tests.conftest import Server
+from tests.fake_ollama.clients import TLS
 from tests.fake_ollama.serve import FakeOllama
 from tests.fuzz.document import Run, begin, make_key, operations, run
 
@@ -60,7 +61,7 @@ async def fuzzed(server: Server, template: str, tmp_path: Path) -> AsyncIterator
         running, address = await asyncio.to_thread(begin, tmp_path, env)
         try:
             await asyncio.to_thread(wait_until_ready, running, address)
-            async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+            async with httpx.AsyncClient(base_url=address, trust_env=False, verify=TLS) as client:
                 document = (await client.get("/openapi.json")).json()
             yield Fuzzed(address, key, document, tmp_path)
         finally:

@@ -4,7 +4,9 @@ import asyncio
 import math
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -256,3 +258,18 @@ async def test_text_over_the_window_is_refused(any_server: OllamaEmbedder) -> No
     fits, too_long = await any_server.embed_documents(["a cook", "night shift nurse wanted " * 5000])
     assert isinstance(fits, list)
     assert isinstance(too_long, TextRefused)
+
+
+async def test_certificates_are_read_for_https_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absent server is tried again every second or two, and reading them would hold up the event loop each time."""
+    read: list[object] = []
+    make = ssl.create_default_context
+
+    def count(**given: Any) -> ssl.SSLContext:
+        read.append(given)
+        return make(**given)
+
+    monkeypatch.setattr(ssl, "create_default_context", count)
+    for url, times in (("http://127.0.0.1:9", 0), ("https://127.0.0.1:9", 1)):
+        await OllamaEmbedder(url, "words").close()
+        assert len(read) == times, url

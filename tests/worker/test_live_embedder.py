@@ -132,7 +132,24 @@ async def test_another_model_is_reported_and_never_used(scene: Scene, db: Databa
         with pytest.raises(EmbedderUnavailable):
             await Worker(db, wrong).step()
         assert (embedder.queries, embedder.documents, embedder.closed) == ([], [], True)
+        assert not embedder.started
     assert reason(live) is None
+
+
+async def test_the_local_model_is_not_loaded_for_another_generation(
+    db: Database, live: LiveEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle process that looks again and again whether its model fits does not read 91 MB each time to say no."""
+    loads: list[object] = []
+    monkeypatch.setattr("service.minilm.embedder._load", loads.append)
+    settings = Settings(embedder="local")
+    wrong = LiveEmbedder(db, candidates(settings, Lanes(db, settings.ollama_url)))
+    for _ in range(2):
+        await wrong.connect()
+        assert reason(wrong) == "model_differs"
+    assert wrong.generation == live.generation, "named in the health report"
+    assert loads == []
+    await wrong.close()
 
 
 async def test_a_model_exchanged_under_its_name(
