@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-PROMISED = ("lint", "audit", "sbom", "coverage", "test-postgres", "node")
+PROMISED = ("lint", "audit", "sbom", "coverage", "test-postgres", "node", "bench-guard", "test-containers")
 
 
 def workflow(path: Path) -> Any:
