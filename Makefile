@@ -12,10 +12,10 @@ ARGS ?=
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage test-long node lint audit openapi format lock clean
+.PHONY: help install run test test-postgres coverage test-long node lint audit sbom openapi format lock clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(BIN)/.installed ## Install everything into .venv, from the hash-checked lock; quick when nothing changed.
 
@@ -35,6 +35,12 @@ test: install ## Run the tests (the goal: four minutes on two cores).
 	@$(missing)
 	@$(PYTEST) $(ARGS)
 
+# 16 or 18, which are embedded, or an image for a container engine: POSTGRES=pgvector/pgvector:pg17.
+POSTGRES ?= 16
+test-postgres: install ## Run the tests that ask the database on another PostgreSQL, the oldest by default; POSTGRES says which.
+	@JOBSENSE_TEST_POSTGRES=$(POSTGRES) $(PYTEST) \
+	  tests/sql tests/worker tests/api tests/search tests/pay tests/operations $(ARGS)
+
 coverage: install ## The same under the tracing of coverage, slower, and 95 % of the branches of service/.
 	@$(missing)
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
@@ -51,15 +57,26 @@ endef
 node: ## Install the npm packages that the tests of the TypeScript client need, from their lock; .ci/run does.
 	@npm ci --prefix tests/clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
 
-lint: install ## Check style, types, imports and SQL; changes nothing.
+lint: install ## Check style, types, imports, SQL and the CI workflow; changes nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --processes 0 sql/migrations sql/queries
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
 
 audit: install ## Look the locked dependencies up in an advisory database; says so where none can be reached.
 	@.ci/audit
+
+# Of an environment that holds what is delivered and nothing else, so that licences and dependencies are as installed.
+sbom: install ## List what is delivered, part by part with licences, as CycloneDX: dist/jobsense.cdx.json.
+	@$(PYTHON) -m venv --clear --without-pip .make/run
+	@$(BIN)/python -m pip --python .make/run/bin/python --quiet --disable-pip-version-check install --no-deps \
+	  --require-hashes -r requirements/run.txt
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file dist/jobsense.cdx.json .make/run/bin/python
 
 openapi: install ## Write the OpenAPI document again; a test compares it with the code.
 	@$(BIN)/jobsense openapi --out service/openapi/jobsense.json

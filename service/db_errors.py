@@ -97,7 +97,7 @@ class translated:  # noqa: N801 - reads as a word in a with statement
 
 
 class connecting(translated):  # noqa: N801 - reads as a word in a with statement
-    """The same for a first connection, where a refused name or password is a wrong setting."""
+    """The same for a first connection, where a refused name, password or setting is a wrong address."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
@@ -107,6 +107,7 @@ class connecting(translated):  # noqa: N801 - reads as a word in a with statemen
             (
                 asyncpg.InvalidCatalogNameError,
                 asyncpg.InvalidAuthorizationSpecificationError,
+                asyncpg.ProtocolViolationError,  # a pooler that does not pass our settings on
                 asyncpg.exceptions.ClientConfigurationError,
             ),
         ):

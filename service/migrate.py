@@ -1,16 +1,19 @@
 """Brings the schema up and down: ordered files, checksummed, one process at a time."""
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from service.db import Connection, session, sql_root
 from service.db_errors import migrating
-from service.errors import SchemaError
+from service.errors import DatabaseUnavailable, SchemaError
 from service.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -18,6 +21,14 @@ log = get_logger(__name__)
 LOCK = 7261634500
 """The advisory lock of migrations: an arbitrary number that nothing else in this schema uses."""
 
+LOCK_S = 2.0
+"""How long a migration waits for the lock of a table. Requests that come later wait behind it, and can, up to 5 s."""
+PAUSE_S = 3.0
+"""Then it lets them through for this time, and tries again."""
+PATIENCE_S = 45 * 60.0
+"""Until it has tried for so long: an export may read for half an hour."""
+
+_AGAIN = ("lock_timeout", "deadlock")
 _FILE = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.up\.sql")
 _CREATE = """
 create table if not exists schema_migration (
@@ -77,15 +88,13 @@ async def migrate_up(dsn: str, migrations: Sequence[Migration] | None = None) ->
     async with _locked(dsn) as connection:
         missing = [one.migration for one in await _compare(connection, migrations) if not one.applied]
         for migration in missing:
-            with migrating(f"{migration.label}.up.sql", connection):
-                async with connection.transaction():
-                    await connection.execute(migration.up)
-                    await connection.execute(
-                        "insert into schema_migration (number, name, checksum) values ($1, $2, $3)",
-                        migration.number,
-                        migration.name,
-                        migration.checksum,
-                    )
+            noted = (
+                "insert into schema_migration (number, name, checksum) values ($1, $2, $3)",
+                migration.number,
+                migration.name,
+                migration.checksum,
+            )
+            await _change(connection, f"{migration.label}.up.sql", migration.up, *noted)
             log.info("migration.applied", number=migration.number, name=migration.name)
     return missing
 
@@ -97,14 +106,31 @@ async def migrate_down(dsn: str, to: int, migrations: Sequence[Migration] | None
         applied = [one.migration for one in await _compare(connection, migrations) if one.applied]
         undone = [migration for migration in reversed(applied) if migration.number > to]
         for migration in undone:
-            with migrating(f"{migration.label}.down.sql", connection):
-                async with connection.transaction():
-                    await connection.execute(migration.down)
-                    await connection.execute("delete from schema_migration where number = $1", migration.number)
+            noted = ("delete from schema_migration where number = $1", migration.number)
+            await _change(connection, f"{migration.label}.down.sql", migration.down, *noted)
             log.info("migration.undone", number=migration.number, name=migration.name)
         if not await connection.fetchval("select exists (select from schema_migration)"):
             await connection.execute("drop table schema_migration")
     return undone
+
+
+async def _change(connection: Connection, script: str, text: str, *noted: Any) -> None:
+    """Run a script and note it, in one transaction; wait for its locks in turns with whoever serves."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with migrating(script, connection):
+                async with connection.transaction():
+                    await connection.execute(f"set local lock_timeout = '{LOCK_S:g}s'")
+                    await connection.execute(text)
+                    await connection.execute(*noted)
+        except DatabaseUnavailable as error:
+            if error.reason not in _AGAIN or time.monotonic() > deadline:
+                raise
+            log.warning("migration.waiting", script=script, wait_s=PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """What tests share: one real Postgres for a session, a database of its own for each test, the application on it.
 
-The server is the one that JOBSENSE_TEST_DATABASE_URL names (a superuser's URL), else an embedded one on a folder of its
-own. A database is copied from a migrated template, which takes about 25 ms.
+Which server that is, `tests/database_server.py` decides, and the top of the run says. A database is copied from a
+migrated template, which takes about 25 ms.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ import service.parts
 from service.app import App, furnish, route_app
 from service.config import Settings
 from service.db import Database
-from service.embedded.server import EmbeddedPostgres
 from service.embedding.domain import LiveEmbedder
 from service.embedding.worker import Worker
 from service.migrate import migrate_up
 from service.parts import Parts
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
 from service.telemetry.sampling import OtelSettings
+from tests.database_server import CHOICE, decide
+from tests.database_server import running as running_server
 from tests.fakes import WordEmbedder
 from tests.missing import missing
 
@@ -61,9 +62,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_report_header() -> list[str]:
-    """Name what the tests need and is not here, for whoever starts them without make."""
-    return [f"not here: {', '.join(found)}"] if (found := missing()) else []
+def pytest_configure(config: pytest.Config) -> None:
+    """Decide which Postgres it is before the processes are started that share the work."""
+    config.stash[CHOICE] = decide()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the Postgres, and what the tests need and is not here, for whoever starts them without make."""
+    return [str(config.stash[CHOICE]), *([f"not here: {', '.join(found)}"] if (found := missing()) else [])]
 
 
 class Server:
@@ -107,22 +113,14 @@ def server_folder() -> Iterator[Path]:
     """A folder for the embedded server: in memory where there is room, since nothing of it is kept."""
     roomy = _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free > _ROOM
     with tempfile.TemporaryDirectory(dir=_SHARED_MEMORY if roomy else None, prefix="jobsense-test-") as folder:
+        Path(folder).chmod(0o711)  # embedded servers run as an account of their own where the tests run as root
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
-async def server(server_folder: Path) -> AsyncIterator[Server]:
+async def server(server_folder: Path, pytestconfig: pytest.Config) -> AsyncIterator[Server]:
     """The server of this session."""
-    given = os.environ.get("JOBSENSE_TEST_DATABASE_URL")
-    if given:
-        async with aclosing(Server(given)) as made:
-            yield made
-        return
-    version = int(os.environ.get("JOBSENSE_TEST_POSTGRES", "18"))
-    async with (
-        EmbeddedPostgres(server_folder, postgres_version=version, memory=512 * 2**20) as embedded,
-        aclosing(Server(embedded.dsn_of("postgres"))) as made,
-    ):
+    async with running_server(pytestconfig.stash[CHOICE], server_folder) as dsn, aclosing(Server(dsn)) as made:
         yield made
 
 

@@ -46,6 +46,7 @@ EVENTS = (
     Event("embedded.account_created", "warning", "an account was made for it, since Postgres refuses to run as root"),
     Event("embedded.programs_copied", "info", "its programs were copied to where that account can run them"),
     Event("migration.applied", "info", "a migration changed the schema"),
+    Event("migration.waiting", "warning", "a migration did not get a lock, lets requests through and tries again"),
     Event("migration.undone", "info", "a migration was taken back"),
     Event("access.sign_in_failed", "warning", "somebody did not get in; `user_id` is of whom they named, if anybody"),
     Event("access.refresh_reused", "warning", "a refresh token was used a second time: its sign-in was ended"),

@@ -161,12 +161,12 @@ async def test_the_server_takes_no_more_connections(serve_on: Serve, server: Ser
     name = urlsplit(dsn).path[1:]
     async with serve_on(dsn):
         pass  # makes the first generation, which takes the owner's rights
-    await server.execute(f'create role "{name}" login connection limit 1')
+    await server.execute(f"create role \"{name}\" login connection limit 1 password 'few'")
     async with holding(dsn, f'grant all on all tables in schema public to "{name}"'):
         pass
     parts = urlsplit(dsn)
     try:
-        limited = urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
+        limited = urlunsplit(parts._replace(netloc=f"{name}:few@{parts.netloc.rpartition('@')[2]}"))
         async with serve_on(limited) as api:
             async with api.parts.db.connection():
                 unavailable(await api.client.get(JOBS), log, "too_many_connections")

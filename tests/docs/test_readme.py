@@ -105,7 +105,9 @@ def test_commands_are_all_listed() -> None:
     assert listed == set(cli.list_commands(click.Context(cli)))
 
 
-@pytest.mark.parametrize("page", ["README.md", "service/README.md", "sql/README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "OPERATIONS.md", "service/README.md", "sql/README.md", "CONTRIBUTING.md"]
+)
 def test_named_files_exist(page: str) -> None:
     """Every link to a file, and every path of a module or statement that a page names, leads somewhere."""
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -218,3 +218,18 @@ async def test_wrong_address_is_a_wrong_setting(server: Server) -> None:
     for dsn in (server.dsn_of("absent"), "postgresql://localhost/x?sslmode=sometimes"):
         with pytest.raises(SettingError, match="JOBSENSE_DATABASE_URL is not usable"):
             await Database.open(dsn)
+
+
+async def test_a_pooler_that_refuses_our_settings_is_told_as_a_wrong_address() -> None:
+    """PgBouncer refuses settings that it is not told to ignore: that is no outage, and trying again would not help."""
+    said = b"SFATAL\0C08P01\0Munsupported startup parameter: jit\0\0"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        writer.write(b"E" + (len(said) + 4).to_bytes(4) + said)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        with pytest.raises(SettingError, match="URL is not usable: unsupported startup parameter: jit"):
+            await Database.open(f"postgresql://jobsense@127.0.0.1:{port}/jobsense?sslmode=disable")

@@ -120,6 +120,47 @@ async def test_failing_migration_rolls_back_and_names_itself(empty_dsn: str) -> 
     assert await migrate_up(empty_dsn, [FIRST, SECOND, mended]) == [mended]
 
 
+async def test_a_migration_lets_requests_through_while_it_waits(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an export reads a table, a migration that changes it neither happens nor keeps others from reading."""
+    monkeypatch.setattr("service.migrate.LOCK_S", 0.1)
+    monkeypatch.setattr("service.migrate.PAUSE_S", 0.05)
+    await migrate_up(empty_dsn, [FIRST])
+    wider = Migration(
+        2, "wider", "alter table first add column more integer", "alter table first drop column more", "c2"
+    )
+    reading, asking = await asyncpg.connect(empty_dsn), await asyncpg.connect(empty_dsn, command_timeout=10)
+    await reading.execute("begin; select from first")
+    migrating = asyncio.create_task(migrate_up(empty_dsn, [FIRST, wider]))
+    waiting = "select count(*) from pg_locks where relation = 'first'::regclass and not granted"
+    for _ in range(3):
+        while not await asking.fetchval(waiting):
+            assert not migrating.done()
+        assert await asking.fetch("select from first") == []
+    await reading.execute("commit")
+    assert await migrating == [wider]
+    await reading.close()
+    await asking.close()
+
+
+async def test_a_migration_that_gets_no_lock_gives_up(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its patience it fails by its reason, up and down, and nothing of it is kept; later it works."""
+    for name, value in {"LOCK_S": 0.05, "PAUSE_S": 0.01, "PATIENCE_S": 0.1}.items():
+        monkeypatch.setattr(f"service.migrate.{name}", value)
+    await migrate_up(empty_dsn, [FIRST])
+    reading = await asyncpg.connect(empty_dsn)
+    await reading.execute("begin; select from first")
+    wider = Migration(2, "wider", "create table second (); alter table first add column more integer", "", "c2")
+    for attempt in (migrate_up(empty_dsn, [FIRST, wider]), migrate_down(empty_dsn, 0, [FIRST])):
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await attempt
+        assert caught.value.reason == "lock_timeout"
+    await reading.close()
+    assert await tables(empty_dsn) == ["first", "schema_migration"]
+    assert await migrate_up(empty_dsn, [FIRST, wider]) == [wider]
+
+
 async def test_failing_way_down_rolls_back_and_names_itself(empty_dsn: str) -> None:
     """A way down that fails keeps its migration applied and names itself."""
     stuck = Migration(2, "stuck", "create table second (id integer)", "drop table second; drop table absent", "c2")
