@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -22,7 +22,7 @@ from opentelemetry.util.types import Attributes
 from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.metrics import Metrics
-from service.telemetry.names import STAGES, SpanKind, Value
+from service.telemetry.names import STAGES, SpanKind, StageName, Value
 from service.telemetry.record import Record, Stage, current_record_var, exception_fields
 from service.telemetry.w3c import Traceparent
 
@@ -68,6 +68,11 @@ class Tracing:
         )
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("jobsense")
+        self._known: dict[StageName, Mapping[str, Value]] = {}
+
+    def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
+        """Put this on every span of a stage; read when the span is made."""
+        self._known[name] = known
 
     def middleware(self, app: object) -> OpenTelemetryMiddleware:
         """Wrap an ASGI application in the stock instrumentation, without its spans for each message."""
@@ -100,7 +105,7 @@ class Tracing:
         record.next_span_id = record.span_id
         around = Context()
         if record.parent is not None:
-            caller = trace.NonRecordingSpan(_context(record.parent, remote=True))
+            caller = trace.NonRecordingSpan(_context(record.parent, remote=record.kind == "server"))
             around = trace.set_span_in_context(caller, around)
         span = self._tracer.start_span(
             record.name,
@@ -132,7 +137,7 @@ class Tracing:
             _span_name(spec.span, noted.attributes),
             trace.set_span_in_context(trace.NonRecordingSpan(parent), Context()),
             kind=_KINDS[spec.kind],
-            attributes={**spec.constants, **noted.attributes},
+            attributes={**spec.constants, **self._known.get(noted.name, {}), **noted.attributes},
             start_time=record.wall_ns(noted.started),
         )
         if noted.error_type:
