@@ -1,10 +1,15 @@
-"""Makes OpenTelemetry spans of finished records and delivers them by OTLP over HTTP; not imported unless traced."""
+"""Makes spans of finished records and delivers them by OTLP over HTTP; not imported unless something is traced.
+
+The span of a request comes from the stock instrumentation and the SDK; those of its stages, and of tasks, are written
+straight from the record.
+"""
 
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -12,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, SamplingResult
@@ -23,20 +28,16 @@ from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.metrics import Metrics
 from service.telemetry.names import STAGES, SpanKind, StageName, Value
-from service.telemetry.record import Record, Stage, current_record_var, exception_fields
-from service.telemetry.w3c import Traceparent
+from service.telemetry.otlp import Event, encode_request, encode_span
+from service.telemetry.record import Record, current_record_var, exception_fields
 
 _QUEUE_SPANS = 8192
 _BATCH_SPANS = 512
 _DELAY_MS = 1000
 _FLUSH_S = 2.0
-_KINDS: dict[SpanKind, trace.SpanKind] = {
-    "server": trace.SpanKind.SERVER,
-    "client": trace.SpanKind.CLIENT,
-    "producer": trace.SpanKind.PRODUCER,
-    "consumer": trace.SpanKind.CONSUMER,
-    "internal": trace.SpanKind.INTERNAL,
-}
+_KINDS: dict[SpanKind, int] = {"internal": 0, "server": 1, "client": 2, "producer": 3, "consumer": 4}
+"""As `opentelemetry.trace.SpanKind` numbers them."""
+SCOPE = "jobsense"
 
 
 class Tracing:
@@ -55,19 +56,19 @@ class Tracing:
         os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http"
         # It extracts with the global propagator. Baggage is left out: callers could flood the log with refused headers.
         propagate.set_global_textmap(TraceContextTextMapPropagator())
+        described = Resource.create({"service.instance.id": f"{socket.gethostname()}-{os.getpid()}", **resource})
         self._exporter = _WatchedExporter(
-            OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s, compression=Compression.Gzip), log, metrics
+            _Delivery(endpoint=endpoint, timeout=timeout_s, compression=Compression.Gzip),
+            described.attributes,
+            log,
+            metrics,
         )
         self._processor = _CountingProcessor(self._exporter, metrics)
         self._provider = TracerProvider(
-            sampler=_AsRecorded(),
-            resource=Resource.create({"service.instance.id": f"{socket.gethostname()}-{os.getpid()}", **resource}),
-            shutdown_on_exit=False,
-            id_generator=_AsNoted(),
-            span_limits=SpanLimits(max_span_attribute_length=8192),
+            sampler=_AsRecorded(), resource=described, shutdown_on_exit=False, id_generator=_AsNoted()
         )
         self._provider.add_span_processor(self._processor)
-        self._tracer = self._provider.get_tracer("jobsense")
+        self._tracer = self._provider.get_tracer(SCOPE)
         self._known: dict[StageName, Mapping[str, Value]] = {}
 
     def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
@@ -87,37 +88,34 @@ class Tracing:
         """Complete the span that the instrumentation started; it is ended there."""
         span.update_name(record.name)
         span.set_attributes(dict(record.attributes))
-        _add_outcome(record, span)
+        for name, moment, attributes in _events(record):
+            span.add_event(name, attributes, moment)
+        if record.error_type:
+            span.set_attribute("error.type", record.error_type)
+            span.set_status(trace.StatusCode.ERROR)
 
     def export_stages(self, record: Record) -> None:
         """Make the child spans, with the times they were noted at, under the root span of the record."""
-        contexts: dict[int, trace.SpanContext] = {}
-        root = _context(Traceparent(record.trace_id, record.span_id, record.flags), remote=False)
-        for noted in record.stages:
-            if not noted.ended:
-                continue
-            parent = contexts.get(id(noted.parent), root)
-            record.next_span_id = noted.span_id
-            contexts[id(noted)] = self._export_stage(record, noted, parent)
+        self._processor.put(self._stages(record))
 
     def export_task(self, record: Record, ended: int | None = None) -> None:
         """Make the root span, which ended then or ends now, with its links and its children."""
-        record.next_span_id = record.span_id
-        around = Context()
-        if record.parent is not None:
-            caller = trace.NonRecordingSpan(_context(record.parent, remote=record.kind == "server"))
-            around = trace.set_span_in_context(caller, around)
-        span = self._tracer.start_span(
-            record.name,
-            around,
+        parent, failed = record.parent, record.error_type
+        root = encode_span(
+            trace_id=record.trace_id,
+            span_id=record.span_id.to_bytes(8, "big"),
+            parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
+            name=record.name,
             kind=_KINDS[record.kind],
-            attributes=record.attributes,
-            links=[trace.Link(_context(linked, remote=True), attributes) for linked, attributes in record.links],
-            start_time=record.started_wall_ns,
+            started=record.started_wall_ns,
+            ended=record.wall_ns(ended or time.perf_counter_ns()),
+            attributes={**record.attributes, "error.type": failed} if failed else record.attributes,
+            events=_events(record),
+            links=[(linked.trace_id, linked.span_id, attributes) for linked, attributes in record.links],
+            failed=bool(failed),
+            remote=parent is not None and record.kind == "server",
         )
-        _add_outcome(record, span)
-        span.end(record.wall_ns(ended or time.perf_counter_ns()))
-        self.export_stages(record)
+        self._processor.put([root, *self._stages(record)])
 
     def stop(self) -> None:
         """Deliver what waits, for 2 s at most, and let go; blocks for up to about 4 s, so never on an event loop."""
@@ -131,20 +129,34 @@ class Tracing:
         """Deliver what waits; blocks."""
         self._processor.force_flush()
 
-    def _export_stage(self, record: Record, noted: Stage, parent: trace.SpanContext) -> trace.SpanContext:
-        spec = STAGES[noted.name]
-        span = self._tracer.start_span(
-            _span_name(spec.span, noted.attributes),
-            trace.set_span_in_context(trace.NonRecordingSpan(parent), Context()),
-            kind=_KINDS[spec.kind],
-            attributes={**spec.constants, **self._known.get(noted.name, {}), **noted.attributes},
-            start_time=record.wall_ns(noted.started),
-        )
-        if noted.error_type:
-            span.set_attribute("error.type", noted.error_type)
-            span.set_status(trace.StatusCode.ERROR)
-        span.end(record.wall_ns(noted.ended))
-        return span.get_span_context()
+    def _stages(self, record: Record) -> list[bytes]:
+        fresh = os.urandom(8 * len(record.stages))
+        root = record.span_id.to_bytes(8, "big")
+        ids: dict[int, bytes] = {}
+        spans = []
+        for number, noted in enumerate(record.stages):
+            if not noted.ended:
+                continue
+            own = noted.span_id.to_bytes(8, "big") if noted.span_id else fresh[8 * number : 8 * number + 8]
+            ids[id(noted)] = own
+            spec, failed = STAGES[noted.name], noted.error_type
+            attributes = {**spec.constants, **self._known.get(noted.name, {}), **noted.attributes}
+            if failed:
+                attributes["error.type"] = failed
+            spans.append(
+                encode_span(
+                    trace_id=record.trace_id,
+                    span_id=own,
+                    parent_id=ids.get(id(noted.parent), root),
+                    name=_span_name(spec.span, attributes),
+                    kind=_KINDS[spec.kind],
+                    started=record.wall_ns(noted.started),
+                    ended=record.wall_ns(noted.ended),
+                    attributes=attributes,
+                    failed=bool(failed),
+                )
+            )
+        return spans
 
 
 def _span_name(template: str, attributes: dict[str, Value]) -> str:
@@ -152,18 +164,30 @@ def _span_name(template: str, attributes: dict[str, Value]) -> str:
     return f"{before}{attributes.get(attribute[:-1], '')}".strip() or "unnamed" if brace else template
 
 
-def _context(at: Traceparent, *, remote: bool) -> trace.SpanContext:
-    return trace.SpanContext(at.trace_id, at.span_id, is_remote=remote, trace_flags=trace.TraceFlags(at.flags))
-
-
-def _add_outcome(record: Record, span: trace.Span) -> None:
-    for name, moment, attributes in record.events:
-        span.add_event(name, attributes, record.wall_ns(moment))
+def _events(record: Record) -> list[Event]:
+    events = [(name, record.wall_ns(moment), attributes) for name, moment, attributes in record.events]
     if record.exception is not None:
-        span.add_event("exception", exception_fields(record.exception))
-    if record.error_type:
-        span.set_attribute("error.type", record.error_type)
-        span.set_status(trace.StatusCode.ERROR)
+        events.append(("exception", time.time_ns(), exception_fields(record.exception)))
+    return events
+
+
+def _encoded(span: ReadableSpan) -> bytes:
+    """A span that the SDK made, which is that of a request."""
+    at, parent = span.get_span_context(), span.parent
+    return encode_span(
+        trace_id=at.trace_id if at is not None else 0,
+        span_id=(at.span_id if at is not None else 0).to_bytes(8, "big"),
+        parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
+        name=span.name,
+        kind=span.kind.value,
+        started=span.start_time or 0,
+        ended=span.end_time or 0,
+        attributes=span.attributes or {},
+        events=[(event.name, event.timestamp, event.attributes or {}) for event in span.events],
+        failed=span.status.status_code is trace.StatusCode.ERROR,
+        remote=parent is not None and parent.is_remote,
+        state=at.trace_state.to_header() if at is not None else "",
+    )
 
 
 class _AsRecorded(Sampler):
@@ -215,36 +239,49 @@ class _CountingProcessor(BatchSpanProcessor):
         self._metrics = metrics
 
     def on_end(self, span: ReadableSpan) -> None:
-        if len(self._batch_processor._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
-            self._metrics.count("jobsense_telemetry_spans_total", "dropped")
-        super().on_end(span)
+        self.put([_encoded(span)])
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        self._metrics.count("jobsense_telemetry_spans_total", "created")
-        super().on_start(span, parent_context)
+    def put(self, spans: Sequence[bytes]) -> None:
+        """Queue spans as they are sent."""
+        queue = self._batch_processor
+        self._metrics.count("jobsense_telemetry_spans_total", "created", by=len(spans))
+        for span in spans:
+            if len(queue._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
+                self._metrics.count("jobsense_telemetry_spans_total", "dropped")
+            queue.emit(cast(ReadableSpan, span))  # to the queue a span is whatever its exporter takes
+
+
+class _Delivery(OTLPSpanExporter):
+    """The stock exporter's headers, certificates, compression and retries, for spans that are encoded already."""
+
+    def deliver(self, request: bytes) -> bool:
+        """Whether the collector took it."""
+        return self._client.export(request).success
 
 
 class _WatchedExporter(SpanExporter):
     """Counts what is delivered and says once when an outage begins and when it ends."""
 
-    def __init__(self, exporter: OTLPSpanExporter, log: FilteringBoundLogger, metrics: Metrics) -> None:
+    def __init__(
+        self, exporter: _Delivery, resource: Mapping[str, Any], log: FilteringBoundLogger, metrics: Metrics
+    ) -> None:
         self._exporter = exporter
+        self._resource = resource
         self._log = log
         self._metrics = metrics
         self._failing = False
         self._stopped = False
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
         if self._stopped:
             return SpanExportResult.FAILURE
-        result = self._exporter.export(spans)
-        failed = result is not SpanExportResult.SUCCESS
+        failed = not self._exporter.deliver(encode_request(self._resource, SCOPE, spans))
         self._metrics.count("jobsense_telemetry_spans_total", "failed" if failed else "exported", by=len(spans))
         if failed != self._failing:
             self._failing = failed
             say: Callable[..., object] = self._log.warning if failed else self._log.info
             say("telemetry.export_failed" if failed else "telemetry.export_recovered", spans=len(spans))
-        return result
+        return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         if not self._stopped:

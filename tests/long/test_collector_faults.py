@@ -13,7 +13,7 @@ from tests.load.stack import Stack
 from tests.load.verdict import best_of, objections_to, sayer
 from tests.otlp_receiver import OtlpReceiver, otlp_receiver
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.long
 
 FAULTS = ("is well", "is well too", "refuses", "hangs", "answers 503", "dies midway")
 POSTINGS = 500

@@ -11,7 +11,7 @@ from tests.load.stack import Stack
 from tests.load.verdict import best_of, objections_to, sayer
 from tests.otlp_receiver import otlp_receiver
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.long
 
 POSTINGS = 2000
 ROUNDS = 7
