@@ -64,6 +64,7 @@ class Record:
     __slots__ = (
         "attributes",
         "encoding",
+        "ended",
         "error_type",
         "event",
         "events",
@@ -75,7 +76,6 @@ class Record:
         "kind",
         "links",
         "name",
-        "next_span_id",
         "outputs",
         "parent",
         "request_id",
@@ -108,13 +108,13 @@ class Record:
         self.sampled = outputs is not None and outputs.sampled(parent, self.trace_id)
         self.started = time.perf_counter_ns()
         self.started_wall_ns = time.time_ns()
+        self.ended = 0
         self.attributes: dict[str, Value] = {}
         self.stages: list[Stage] = []
         self.links: list[tuple[Traceparent, dict[str, Value]]] = []
         self.events: list[tuple[str, int, dict[str, Value]]] = []
         self.error_type = ""
         self.exception: BaseException | None = None
-        self.next_span_id = 0
         self.kept = True
         self.kept_late = False
         self.event = "task.done"

@@ -1,7 +1,7 @@
 """Makes spans of finished records and delivers them by OTLP over HTTP; not imported unless something is traced.
 
-The span of a request comes from the stock instrumentation and the SDK; those of its stages, and of tasks, are written
-straight from the record.
+The span of a request is filled by the stock instrumentation, through OpenTelemetry's API. All spans are written
+straight from the record; of the SDK they take the queue and the exporter.
 """
 
 import os
@@ -17,13 +17,10 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, SamplingResult
-from opentelemetry.trace import TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import Attributes
+from opentelemetry.util.types import Attributes, AttributeValue
 from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.metrics import Metrics
@@ -41,7 +38,7 @@ SCOPE = "jobsense"
 
 
 class Tracing:
-    """One provider with its exporter; not the global one, so that it can be started again in the same process."""
+    """One queue with its exporter, and nothing global, so that it can be started again in the same process."""
 
     def __init__(
         self,
@@ -64,11 +61,6 @@ class Tracing:
             metrics,
         )
         self._processor = _CountingProcessor(self._exporter, metrics)
-        self._provider = TracerProvider(
-            sampler=_AsRecorded(), resource=described, shutdown_on_exit=False, id_generator=_AsNoted()
-        )
-        self._provider.add_span_processor(self._processor)
-        self._tracer = self._provider.get_tracer(SCOPE)
         self._known: dict[StageName, Mapping[str, Value]] = {}
 
     def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
@@ -79,20 +71,10 @@ class Tracing:
         """Wrap an ASGI application in the stock instrumentation, without its spans for each message."""
         return OpenTelemetryMiddleware(
             app,
-            tracer=self._tracer,
+            tracer=_Tracer(self._processor),
             default_span_details=lambda scope: (scope["method"], {}),
             exclude_spans=["receive", "send"],
         )
-
-    def end_root(self, record: Record, span: trace.Span) -> None:
-        """Complete the span that the instrumentation started; it is ended there."""
-        span.update_name(record.name)
-        span.set_attributes(dict(record.attributes))
-        for name, moment, attributes in _events(record):
-            span.add_event(name, attributes, moment)
-        if record.error_type:
-            span.set_attribute("error.type", record.error_type)
-            span.set_status(trace.StatusCode.ERROR)
 
     def export_stages(self, record: Record) -> None:
         """Make the child spans, with the times they were noted at, under the root span of the record."""
@@ -100,22 +82,7 @@ class Tracing:
 
     def export_task(self, record: Record, ended: int | None = None) -> None:
         """Make the root span, which ended then or ends now, with its links and its children."""
-        parent, failed = record.parent, record.error_type
-        root = encode_span(
-            trace_id=record.trace_id,
-            span_id=record.span_id.to_bytes(8, "big"),
-            parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
-            name=record.name,
-            kind=_KINDS[record.kind],
-            started=record.started_wall_ns,
-            ended=record.wall_ns(ended or time.perf_counter_ns()),
-            attributes={**record.attributes, "error.type": failed} if failed else record.attributes,
-            events=_events(record),
-            links=[(linked.trace_id, linked.span_id, attributes) for linked, attributes in record.links],
-            failed=bool(failed),
-            remote=parent is not None and record.kind == "server",
-        )
-        self._processor.put([root, *self._stages(record)])
+        self._processor.put([_root(record, record.attributes, ended or time.perf_counter_ns()), *self._stages(record)])
 
     def stop(self) -> None:
         """Deliver what waits, for 2 s at most, and let go; blocks for up to about 4 s, so never on an event loop."""
@@ -123,7 +90,7 @@ class Tracing:
         flush.start()
         flush.join(_FLUSH_S)
         self._exporter.shutdown()  # ends the wait between two tries
-        self._provider.shutdown()
+        self._processor.shutdown()
 
     def flush(self) -> None:
         """Deliver what waits; blocks."""
@@ -171,59 +138,90 @@ def _events(record: Record) -> list[Event]:
     return events
 
 
-def _encoded(span: ReadableSpan) -> bytes:
-    """A span that the SDK made, which is that of a request."""
-    at, parent = span.get_span_context(), span.parent
+def _root(record: Record, attributes: Mapping[str, Any], ended: int, state: str = "") -> bytes:
+    parent, failed = record.parent, record.error_type
     return encode_span(
-        trace_id=at.trace_id if at is not None else 0,
-        span_id=(at.span_id if at is not None else 0).to_bytes(8, "big"),
+        trace_id=record.trace_id,
+        span_id=record.span_id.to_bytes(8, "big"),
         parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
-        name=span.name,
-        kind=span.kind.value,
-        started=span.start_time or 0,
-        ended=span.end_time or 0,
-        attributes=span.attributes or {},
-        events=[(event.name, event.timestamp, event.attributes or {}) for event in span.events],
-        failed=span.status.status_code is trace.StatusCode.ERROR,
-        remote=parent is not None and parent.is_remote,
-        state=at.trace_state.to_header() if at is not None else "",
+        name=record.name,
+        kind=_KINDS[record.kind],
+        started=record.started_wall_ns,
+        ended=record.wall_ns(ended),
+        attributes={**attributes, "error.type": failed} if failed else attributes,
+        events=_events(record),
+        links=[(linked.trace_id, linked.span_id, its) for linked, its in record.links],
+        failed=bool(failed),
+        remote=parent is not None and record.kind == "server",
+        state=state,
     )
 
 
-class _AsRecorded(Sampler):
-    """Keeps what the record of the request or task says; nothing outside of one."""
+class _RequestSpan(trace.Span):
+    """What the stock instrumentation fills: it keeps attributes as they are told, all else is as the record has it."""
 
-    def should_sample(
+    kind = trace.SpanKind.SERVER
+
+    def __init__(
+        self, record: Record, processor: "_CountingProcessor", attributes: Attributes, state: trace.TraceState
+    ) -> None:
+        self._record = record
+        self._processor = processor
+        self._attributes: dict[str, Any] = dict(attributes or {})
+        flags = trace.TraceFlags(record.flags)
+        self._context = trace.SpanContext(record.trace_id, record.span_id, False, flags, state)
+
+    def get_span_context(self) -> trace.SpanContext:
+        return self._context
+
+    def is_recording(self) -> bool:
+        return True
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        self._attributes[key] = value
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Nothing: the record has the events."""
+
+    def update_name(self, name: str) -> None:
+        """Nothing: the record has the name."""
+
+    def set_status(self, status: trace.Status | trace.StatusCode, description: str | None = None) -> None:
+        """Nothing: the record knows whether it failed."""
+
+    def record_exception(
         self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: trace.SpanKind | None = None,
+        exception: BaseException,
         attributes: Attributes = None,
-        links: Sequence[trace.Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        record = current_record_var.get()
-        keep = ALWAYS_ON if record is not None and record.sampled else ALWAYS_OFF
-        return keep.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Nothing: the record has the exception, without what it quotes."""
 
-    def get_description(self) -> str:
-        return "AsRecorded"
+    def end(self, end_time: int | None = None) -> None:  # noqa: ARG002 -- when it ended the record knows
+        record = self._record
+        told = {**self._attributes, **record.attributes}
+        ended = record.ended or time.perf_counter_ns()
+        self._processor.put([_root(record, told, ended, self._context.trace_state.to_header())])
 
 
-class _AsNoted(RandomIdGenerator):
-    """Gives spans the ids that records and stages already used in headers and log lines."""
+class _Tracer(trace.NoOpTracer):
+    """Gives the stock instrumentation spans of the current record."""
 
-    def generate_trace_id(self) -> int:
-        record = current_record_var.get()
-        return record.trace_id if record is not None else super().generate_trace_id()
+    def __init__(self, processor: "_CountingProcessor") -> None:
+        self._processor = processor
 
-    def generate_span_id(self) -> int:
-        record = current_record_var.get()
-        if record is None or not record.next_span_id:
-            return super().generate_span_id()
-        span_id, record.next_span_id = record.next_span_id, 0
-        return span_id
+    def start_span(
+        self, name: str, context: Context | None = None, *args: Any, attributes: Attributes = None, **more: Any
+    ) -> trace.Span:
+        """Start the span of a request, whose times and ids are those of its record."""
+        if (record := current_record_var.get()) is None:
+            return super().start_span(name, context, *args, attributes=attributes, **more)
+        caller = trace.get_current_span(context).get_span_context()
+        return _RequestSpan(record, self._processor, attributes, caller.trace_state)
 
 
 class _CountingProcessor(BatchSpanProcessor):
@@ -237,9 +235,6 @@ class _CountingProcessor(BatchSpanProcessor):
             max_export_batch_size=_BATCH_SPANS,
         )
         self._metrics = metrics
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self.put([_encoded(span)])
 
     def put(self, spans: Sequence[bytes]) -> None:
         """Queue spans as they are sent."""

@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from service.telemetry.names import SpanKind as KindName
 from service.telemetry.otlp import LONGEST, encode_request, encode_span
-from service.telemetry.traces import _KINDS, SCOPE, _encoded
+from service.telemetry.traces import _KINDS, SCOPE
 
 RESOURCE = Resource({"service.name": "jobsense", "process.pid": 7, "service.version": "1.2.3"})
 TEXT = st.text(max_size=200)
@@ -47,6 +47,27 @@ SPANS = st.builds(
 )
 
 
+def encoded(span: ReadableSpan, links: list[tuple[SpanContext, dict[str, Any]]] | None = None) -> bytes:
+    """The same span by our own means."""
+    at, parent = span.get_span_context(), span.parent
+    assert at is not None
+    return encode_span(
+        trace_id=at.trace_id,
+        span_id=at.span_id.to_bytes(8, "big"),
+        parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
+        name=span.name,
+        kind=span.kind.value,
+        started=span.start_time or 0,
+        ended=span.end_time or 0,
+        attributes=span.attributes or {},
+        events=[(event.name, event.timestamp, event.attributes or {}) for event in span.events],
+        links=[(linked.trace_id, linked.span_id, attributes) for linked, attributes in links or ()],
+        failed=span.status.status_code is StatusCode.ERROR,
+        remote=parent is not None and parent.is_remote,
+        state=at.trace_state.to_header(),
+    )
+
+
 def read(*spans: bytes) -> ExportTraceServiceRequest:
     """What a collector makes of a request with these spans."""
     return ExportTraceServiceRequest.FromString(encode_request(RESOURCE.attributes, SCOPE, spans))
@@ -56,38 +77,28 @@ def read(*spans: bytes) -> ExportTraceServiceRequest:
 @given(st.lists(SPANS, min_size=1, max_size=3))
 def test_it_is_what_the_sdk_would_send(spans: list[ReadableSpan]) -> None:
     """Ids, name, kind, times, attributes of every type, events, status and flags arrive as from the SDK's exporter."""
-    assert read(*map(_encoded, spans)) == encode_spans(spans)
+    assert read(*map(encoded, spans)) == encode_spans(spans)
 
 
 @settings(max_examples=100, deadline=None)
 @given(SPANS, st.lists(st.tuples(LINKED, ATTRIBUTES), max_size=3))
 def test_links_are_too(span: ReadableSpan, links: list[tuple[SpanContext, dict[str, Any]]]) -> None:
     """A span of a task links to others as one of the SDK does."""
-    at = span.get_span_context()
-    assert at is not None
-    own = encode_span(
-        trace_id=at.trace_id,
-        span_id=at.span_id.to_bytes(8, "big"),
-        parent_id=b"",
-        name=span.name,
-        kind=span.kind.value,
-        started=span.start_time or 0,
-        ended=span.end_time or 0,
-        attributes=span.attributes or {},
-        links=[(linked.trace_id, linked.span_id, attributes) for linked, attributes in links],
-    )
     by_sdk = ReadableSpan(
         name=span.name,
-        context=SpanContext(at.trace_id, at.span_id, is_remote=False, trace_flags=at.trace_flags),
+        context=span.get_span_context(),
+        parent=span.parent,
         resource=RESOURCE,
         instrumentation_scope=InstrumentationScope(SCOPE),
         attributes=span.attributes,
+        events=span.events,
+        status=span.status,
         kind=span.kind,
         start_time=span.start_time,
         end_time=span.end_time,
         links=[Link(linked, attributes) for linked, attributes in links],
     )
-    assert read(own) == encode_spans([by_sdk])
+    assert read(encoded(span, links)) == encode_spans([by_sdk])
 
 
 def test_kinds_are_numbered_as_the_sdk_does() -> None:
