@@ -167,6 +167,7 @@ class _RequestSpan(trace.Span):
     ) -> None:
         self._record = record
         self._processor = processor
+        self._ended = False
         self._attributes: dict[str, Any] = dict(attributes or {})
         flags = trace.TraceFlags(record.flags)
         self._context = trace.SpanContext(record.trace_id, record.span_id, False, flags, state)
@@ -175,7 +176,7 @@ class _RequestSpan(trace.Span):
         return self._context
 
     def is_recording(self) -> bool:
-        return True
+        return not self._ended
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         self._attributes[key] = value
@@ -202,6 +203,9 @@ class _RequestSpan(trace.Span):
         """Nothing: the record has the exception, without what it quotes."""
 
     def end(self, end_time: int | None = None) -> None:  # noqa: ARG002 -- when it ended the record knows
+        if self._ended:  # the instrumentation ends it with the last of the answer, and again after the application
+            return
+        self._ended = True
         record = self._record
         told = {**self._attributes, **record.attributes}
         ended = record.ended or time.perf_counter_ns()
