@@ -62,7 +62,7 @@ class Observed:
             if exchange.record.sampled and self._turns_away(scope):
                 exchange.record.sampled = False
             if self._stock is not None and exchange.record.sampled:
-                await self._stock(exchange.traced_scope(), receive, send)
+                await self._stock(exchange.traced_scope(), receive, exchange.pass_on)
             else:
                 await self._run(exchange)
         finally:
@@ -75,7 +75,7 @@ class Observed:
     async def _run_traced(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Run inside the stock instrumentation, which gets neither the query nor headers nor exceptions to see."""
         exchange: _Exchange = scope[_EXCHANGE]
-        exchange.downstream = send
+        exchange.stock = send
         await self._run(exchange)
 
     async def _run(self, exchange: "_Exchange") -> None:
@@ -107,12 +107,14 @@ class _Exchange:
         "failure",
         "headers",
         "left",
+        "message",
         "method",
         "record",
         "scope",
         "settled",
         "size",
         "status",
+        "stock",
     )
 
     def __init__(
@@ -132,6 +134,8 @@ class _Exchange:
         self.method: str = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         self.record = self._open(recorder)
         self.downstream = send
+        self.stock: Send | None = None
+        self.message: Message = {}
         self.status = _NO_STATUS
         self.size = 0
         self.ended = 0
@@ -161,7 +165,15 @@ class _Exchange:
                 self.left = False
                 self.ended = time.perf_counter_ns()
                 self.settle()
-        await self.downstream(message)
+        if self.stock is None:
+            await self.downstream(message)
+        else:
+            self.message = message
+            await self.stock({**message, "headers": ()})  # it would decode each of them, to no purpose here
+
+    async def pass_on(self, _seen: Message) -> None:
+        """Send what the stock instrumentation has been told of."""
+        await self.downstream(self.message)
 
     async def send_failure(self) -> None:
         """Answer 500, as an application does that has no handler of its own."""

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.resources import Resource
@@ -55,7 +54,7 @@ class Tracing:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
         described = Resource.create({"service.instance.id": f"{socket.gethostname()}-{os.getpid()}", **resource})
         self._exporter = _WatchedExporter(
-            _Delivery(endpoint=endpoint, timeout=timeout_s, compression=Compression.Gzip),
+            _Delivery(endpoint=endpoint, timeout=timeout_s),
             described.attributes,
             log,
             metrics,
