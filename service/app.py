@@ -12,7 +12,7 @@ from litestar.di import Provide
 
 from service.access.controller import STATE_KEY, KeyController, ProfileController, SignInController, authenticate
 from service.admin.controller import AdminController
-from service.config import Settings, without_effect
+from service.config import Settings
 from service.db import Database
 from service.embedding.worker import application_name
 from service.export.controller import ExportController
@@ -210,8 +210,6 @@ async def _opened(app: App, settings: Settings, dsn: str, telemetry: Telemetry, 
     wire(app, parts, telemetry)
     parts.start(embed=settings.embed_in_serve)
     winding_down = asyncio.create_task(_after(stop.asked, parts.wind_down))
-    for name in without_effect(settings):
-        log.warning("setting.not_in_effect", setting=name)
     log.info("service.ready", version=build_version())
     try:
         yield

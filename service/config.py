@@ -18,9 +18,6 @@ Environment = Literal["development", "staging", "production"]
 EmbedderChoice = Literal["auto", "ollama", "local"]
 
 PREFIX = "JOBSENSE_"
-NOT_IN_EFFECT: tuple[str, ...] = ()
-"""Settings of the contract that nothing reads yet: checked, shown as such, and warned of at start."""
-
 SECRETS = frozenset({"database_url", "jwt_secret", "ollama_headers", "store_url"})
 _URLS = frozenset({"ollama_url", "rates_url"})
 SOURCE_PATTERN = r"[a-z0-9][a-z0-9.-]{0,63}"
@@ -73,12 +70,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The same for Rich, to which a Struct would show its fields as they are."""
         return list(shown(self).items())
-
-
-def without_effect(settings: Settings) -> list[str]:
-    """The settings with a value that this version accepts and does nothing with, so that nobody relies on them."""
-    default = Settings()
-    return [variable(name) for name in NOT_IN_EFFECT if getattr(settings, name) != getattr(default, name)]
 
 
 def shown(settings: Settings) -> dict[str, str]:

@@ -15,7 +15,7 @@ import inspect
 import time
 import types
 import typing
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -25,11 +25,10 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from pgvector import HalfVector
-from pgvector.asyncpg import register_vector
 
 from service.db_errors import LOST, POOL_TIMEOUT, Known, connecting, translated
 from service.db_plans import PlanningConnection, Plans, keep_settings
-from service.errors import SchemaError
+from service.db_prepare import Preparation
 from service.telemetry.stages import observe_pool_timeout, observe_pool_wait, stage
 
 Fn = TypeVar("Fn", bound=Callable[..., Awaitable[Any]])
@@ -45,7 +44,6 @@ RELEASE_S = 1.0  # for a cancelled statement to end in the server; then its conn
 LOCK_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 30.0
 SILENCE_S = 2.0  # past its statement timeout, a server that says nothing hangs
-OLDEST_PGVECTOR = (0, 8)
 
 
 def sql_root() -> Path:
@@ -57,8 +55,10 @@ def sql_root() -> Path:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", where: Mapping[str, str | int]) -> None:
         self._pool = pool
+        self.where = where
+        """The database in the conventional names of telemetry."""
         self.waiting = 0
         """Calls that wait for a connection."""
 
@@ -72,14 +72,14 @@ class Database:
         application: str = "jobsense",
     ) -> "Database":
         """Connect; raises DatabaseUnavailable, SettingError (bad address) or SchemaError (pgvector missing or old)."""
-        statement_timeout_s = statement_timeout_s or STATEMENT_TIMEOUT_S
+        statement_timeout_s, prepare = statement_timeout_s or STATEMENT_TIMEOUT_S, Preparation()
         with connecting():
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
                 max_size=max_size,
                 connection_class=PlanningConnection,
-                init=_prepare_connection,
+                init=prepare,
                 reset=keep_settings,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=statement_timeout_s + SILENCE_S,
@@ -88,13 +88,14 @@ class Database:
                     # A server's own defaults take searches off their indexes; others may share it, so ours go with us.
                     "jit": "off",
                     "random_page_cost": "1.1",
+                    "plan_cache_mode": "auto",
                     "statement_timeout": f"{int(statement_timeout_s * 1000)}",
                     "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}",
                     "idle_in_transaction_session_timeout": "60s",
                     "timezone": "UTC",
                 },
             )
-        return cls(pool)
+        return cls(pool, prepare.where)
 
     @asynccontextmanager
     async def connection(self, plans: Plans = "auto") -> AsyncIterator[Connection]:
@@ -215,8 +216,11 @@ def _bound(function: Fn, known: Known, timeout_s: float | None) -> Fn:
         if isinstance(db, Database):
             async with db.connection() as connection:
                 return await run(connection, **given)
-        with translated(known, connection=db), stage("query", db_query_summary=declared.name):
-            return await _fetch(db, text, arguments, declared, timeout_s)
+        with translated(known, connection=db), stage("query", db_query_summary=declared.name) as noted:
+            found = await _fetch(db, text, arguments, declared, timeout_s)
+            if declared.shape in {"structs", "values"}:
+                noted.set(db_response_returned_rows=len(found))
+            return found
 
     return cast("Fn", run)
 
@@ -276,22 +280,6 @@ async def _fetch(db: Connection, text: str, arguments: Sequence[Any], declared: 
         case _:
             await db.execute(text, *arguments, timeout=wait_s)
             return None
-
-
-async def _prepare_connection(connection: Connection) -> None:
-    """Learn the vector types, wherever the extension is installed; raises SchemaError when this server cannot serve."""
-    found = await connection.fetchrow(
-        "select n.nspname, e.extversion from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
-        " where e.extname = 'vector'"
-    )
-    if found is None:
-        raise SchemaError("the database has no pgvector extension yet: run `jobsense migrate up`")
-    schema, version = found
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PGVECTOR:
-        raise SchemaError(
-            f"pgvector {version} is too old, 0.8 is needed: run `alter extension vector update` as its owner"
-        )
-    await register_vector(cast("asyncpg.Connection[asyncpg.Record]", connection), schema=schema)
 
 
 def half_vector(values: list[float]) -> HalfVector:

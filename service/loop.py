@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from service.telemetry.logs import get_logger
+from service.telemetry.redact import tell_error
 
 log = get_logger(__name__)
 
@@ -63,7 +64,11 @@ class Loop:
                 wait_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
                 failures += 1
                 log.warning(
-                    "loop.failed", loop=self.name, error=repr(error), wait_s=round(wait_s, 3), exc_info=failures == 1
+                    "loop.failed",
+                    loop=self.name,
+                    error=tell_error(error),
+                    wait_s=round(wait_s, 3),
+                    exc_info=failures == 1,
                 )
             firm_s = min(wait_s, BACK_OFF_S[0]) if failures else 0.0
             await _wait(self._stop, firm_s)

@@ -44,6 +44,8 @@ from service.search.domain import Searcher
 from service.search.match import Matcher
 from service.search.similar import Neighbours
 from service.stopping import Stop
+from service.telemetry.loop_lag import LoopLag
+from service.telemetry.stages import describe_stage
 
 QUERY_SHARE = 0.75
 """Of the deadline of a search, for embedding it; the rest is left to serve it by words if need be."""
@@ -83,6 +85,8 @@ class Parts:
     def __init__(self, db: Database, settings: Settings, *, document_threads: int = 1) -> None:
         self.db = db
         self.settings = settings
+        for statements in ("query", "copy"):
+            describe_stage(statements, db.where)
         self.rates = ExchangeRates(db)
         self.jobs = Jobs(db, settings, on_written=self.wake, conversions=self.rates.conversions)
         self.idempotency = Idempotency(db)
@@ -113,6 +117,7 @@ class Parts:
         self.keys = Keys(db)
         caches = {"query_vectors": lambda: len(self.known.cache), "callers": self.access.size}
         self.admin = Administration(db, self._backlog, caches)
+        self._lag = LoopLag()
         self._connecting = Loop("embedder", self.live.connect)
         self._loops = [
             Loop("backlog", self.worker.watch_backlog),
@@ -135,6 +140,7 @@ class Parts:
             self._loops.append(Loop("rates", RatesWorker(self.db, self.rates, feed, interval_s=interval_s).run_once))
         for loop in (self._connecting, *self._loops):
             loop.start()
+        self._lag.start()
 
     def wake(self) -> None:
         """Embed what was just written, if this process embeds; others look for themselves."""
@@ -143,6 +149,7 @@ class Parts:
 
     async def wind_down(self) -> None:
         """End the loops, giving claimed tasks back; an embedder that is still starting is not waited for."""
+        self._lag.stop()
         await asyncio.gather(self._connecting.stop(timeout_s=0), *(loop.stop() for loop in self._loops))
 
     async def stop(self, stop: Stop) -> None:

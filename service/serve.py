@@ -269,20 +269,23 @@ def _config(settings: Settings, asgi: Any) -> uvicorn.Config:
     )
 
 
-def _serve_as_child(settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object]) -> None:
-    """One of several processes; each opens its own pool, and tells once it serves."""
+def _serve_as_child(
+    settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object], number: int
+) -> None:
+    """One of several processes; each opens its own pool, offers its own metrics, and tells once it serves."""
     stop = Stop(within_s=CHILD_STOP_S)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            runner.run(_serve_until_orphaned(settings, sockets, served, stop))
-        except OperatorError:
+            runner.run(_serve_until_orphaned(settings, sockets, served, stop, number))
+        except OperatorError as error:
+            log.error("service.process_refused", reason=str(error))  # noqa: TRY400 - the message says all
             sys.exit(COULD_NOT_START)
         except DatabaseUnavailable:
             sys.exit(1)  # the log has it; the next try may find it back
 
 
 async def _serve_until_orphaned(
-    settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object], stop: Stop
+    settings: Settings, sockets: Sequence[socket.socket], served: Callable[[], object], stop: Stop, number: int
 ) -> None:
     async def tell(_address: str, _health: Health) -> None:
         served()
@@ -291,6 +294,7 @@ async def _serve_until_orphaned(
     when_orphaned(stop.ask)
     telemetry = telemetry_of(settings)
     try:
+        telemetry.offer_metrics(read_otel(os.environ), number)
         await serve_on(settings, telemetry, settings.database_url or "", sockets, stop=stop, ready=tell)
     finally:
         await telemetry.stop(timeout_s=stop.left_s(TRACES_S))

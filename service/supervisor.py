@@ -31,10 +31,10 @@ CHILD_STOP_S = STOP_S - 2 * KEEP_S
 """The budget of each of them."""
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-Child = Callable[[Sequence[socket.socket], Callable[[], object]], None]
+Child = Callable[[Sequence[socket.socket], Callable[[], object], int], None]
 """What a process does with the sockets, from its start to its end; a function of a module, or a partial of one.
 
-It calls its second argument once it serves.
+It calls its second argument once it serves. The third is its place among the others, from 0, which its successor takes.
 """
 
 
@@ -104,7 +104,7 @@ async def supervise(child: Child, sockets: Sequence[socket.socket], *, workers: 
             process.terminate()
 
     stop.on_ask(end, end)
-    keeping = {asyncio.create_task(_keep(child, sockets, running, ending)) for _ in range(workers)}
+    keeping = {asyncio.create_task(_keep(child, sockets, number, running, ending)) for number in range(workers)}
     told = asyncio.create_task(ending.wait())
     await asyncio.wait({told, *keeping}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
@@ -118,7 +118,7 @@ async def supervise(child: Child, sockets: Sequence[socket.socket], *, workers: 
 
 
 async def _keep(
-    child: Child, sockets: Sequence[socket.socket], running: set[SpawnProcess], ending: asyncio.Event
+    child: Child, sockets: Sequence[socket.socket], number: int, running: set[SpawnProcess], ending: asyncio.Event
 ) -> None:
     """One process after another, until the end.
 
@@ -126,7 +126,7 @@ async def _keep(
     """
     has_served, pause_s = False, REPLACE_AFTER_S
     while not ending.is_set():
-        process, told = _start(child, sockets)
+        process, told = _start(child, sockets, number)
         running.add(process)
         await _end_of(process)
         running.discard(process)
@@ -141,7 +141,7 @@ async def _keep(
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def _start(child: Child, sockets: Sequence[socket.socket]) -> tuple[SpawnProcess, Connection]:
+def _start(child: Child, sockets: Sequence[socket.socket], number: int) -> tuple[SpawnProcess, Connection]:
     """Start a process, and give the end of a pipe on which it tells that it serves.
 
     Ctrl-C in a terminal does not reach it: its parent tells it when to end, and only once.
@@ -149,7 +149,7 @@ def _start(child: Child, sockets: Sequence[socket.socket]) -> tuple[SpawnProcess
     context = multiprocessing.get_context("spawn")
     told, telling = context.Pipe(duplex=False)
     served = partial(telling.send_bytes, b"served")
-    process = context.Process(target=child, args=(list(sockets), served), daemon=True)
+    process = context.Process(target=child, args=(list(sockets), served, number), daemon=True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()

@@ -297,4 +297,4 @@ def _blamed(
 def _observe(tasks: Sequence[ClaimedTask]) -> None:
     now = datetime.now(UTC)
     for task in tasks:
-        observe_searchable(max(0.0, (now - task.created_at).total_seconds()))
+        observe_searchable(max(0.0, (now - task.created_at).total_seconds()), task.job_id)

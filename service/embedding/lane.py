@@ -22,6 +22,7 @@ from service.embedder import QUIET_AFTER_S
 from service.embedding import queries
 from service.errors import DatabaseUnavailable
 from service.telemetry.logs import get_logger
+from service.telemetry.redact import tell_error
 
 log = get_logger(__name__)
 
@@ -141,7 +142,7 @@ class Lane:
             return None
         except Exception as error:
             if not self._failing:
-                log.warning("lane.failed", error=repr(error), exc_info=True)
+                log.warning("lane.failed", error=tell_error(error), exc_info=True)
             self._failing = True
             return None
         self._failing = False

@@ -20,6 +20,8 @@ from service.ingest.reader import read_rows
 from service.jobs.domain import Jobs
 from service.jobs.model import JobInput, NewJob
 from service.jobs.prepare import prepare
+from service.telemetry.record import Record
+from service.telemetry.stages import stage, task_record
 
 BATCH = 500
 BATCH_CHARS = 1_000_000
@@ -120,16 +122,30 @@ class Ingest:
         rows = read_rows(path)
         complete = False
         try:
-            while (batch := await _in_thread(lambda: self._take_batch(rows, rejects))).rows:
-                if batch.jobs:
-                    for stored in await self._jobs.store(self._tenant_id, batch.jobs):
-                        setattr(self.report, stored.status, getattr(self.report, stored.status) + 1)
-                self._count(batch)
-                progress(self.report, batch.position)
+            with task_record("ingest", event="ingest.done") as whole:
+                while (batch := await self._one_batch(rows, rejects, whole)).rows:
+                    progress(self.report, batch.position)
+                whole.annotate(
+                    {"jobsense_ingest_rows": self.report.read, "jobsense_ingest_refused": self.report.refused}
+                )
             complete = True
         finally:
             rejects.close(complete=complete)
         return self.report
+
+    async def _one_batch(self, rows: Iterator[SourceRow], rejects: Rejects, whole: Record) -> "_Batch":
+        """Read rows and store what are postings; without rows at the end of the file, which leaves no trace."""
+        with task_record("ingest batch", event="ingest.batch", within=whole) as record:
+            with stage("read_rows"):
+                batch = await _in_thread(lambda: self._take_batch(rows, rejects))
+            if not batch.rows:
+                record.discard()
+            if batch.jobs:
+                for stored in await self._jobs.store(self._tenant_id, batch.jobs):
+                    setattr(self.report, stored.status, getattr(self.report, stored.status) + 1)
+            self._count(batch)
+            record.annotate({"jobsense_ingest_rows": batch.rows, "jobsense_ingest_refused": batch.refused})
+        return batch
 
     def _take_batch(self, rows: Iterator[SourceRow], rejects: Rejects) -> "_Batch":
         """Read and clean rows until there is enough to store at once."""

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Litestar
 
 from service.app import create_app
-from service.config import NOT_IN_EFFECT, Settings, read, shown, variable
+from service.config import Settings, read, shown, variable
 from service.errors import OperatorError
 from service.http.openapi import document
 from service.migrate import Applied, migrate_down, migrate_up
@@ -92,8 +92,7 @@ def write_dump() -> None:
 def show_settings() -> None:
     """Print every setting with the value in force; secrets are hidden."""
     for name, value in shown(read()).items():
-        note = "  # not in effect yet" if name in NOT_IN_EFFECT else ""
-        click.echo(f"{variable(name)}={value}{note}")
+        click.echo(f"{variable(name)}={value}")
 
 
 @click.command("openapi", epilog="Example: jobsense openapi --out openapi.json")

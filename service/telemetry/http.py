@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from opentelemetry import trace
-
 from service.telemetry.keeping import describe
 from service.telemetry.last_answer import internal_error
 from service.telemetry.record import Record
@@ -48,7 +46,6 @@ class Observed:
     ) -> None:
         self._app = app
         self._recorder = recorder
-        self._tracing = tracing
         self._https = https
         self._stock = tracing.middleware(self._run_traced) if tracing is not None else None
         self._turns_away: Callable[[Scope], bool] = getattr(app, "turns_away", lambda _: False)
@@ -58,15 +55,14 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self._recorder, self._tracing, scope, receive, send, https=self._https)
+        exchange = _Exchange(self._recorder, scope, receive, send, https=self._https)
         self._recorder.metrics.add("http_server_active_requests", 1)
         begin(exchange.record)
         try:
             if exchange.record.sampled and self._turns_away(scope):
                 exchange.record.sampled = False
             if self._stock is not None and exchange.record.sampled:
-                exchange.record.next_span_id = exchange.record.span_id
-                await self._stock(exchange.traced_scope(), receive, send)
+                await self._stock(exchange.traced_scope(), receive, exchange.pass_on)
             else:
                 await self._run(exchange)
         finally:
@@ -79,8 +75,7 @@ class Observed:
     async def _run_traced(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Run inside the stock instrumentation, which gets neither the query nor headers nor exceptions to see."""
         exchange: _Exchange = scope[_EXCHANGE]
-        exchange.downstream = send
-        exchange.span = trace.get_current_span()
+        exchange.stock = send
         await self._run(exchange)
 
     async def _run(self, exchange: "_Exchange") -> None:
@@ -107,25 +102,24 @@ class _Exchange:
         "_https",
         "_received",
         "_recorder",
-        "_tracing",
         "downstream",
         "ended",
         "failure",
         "headers",
         "left",
+        "message",
         "method",
         "record",
         "scope",
         "settled",
         "size",
-        "span",
         "status",
+        "stock",
     )
 
     def __init__(
         self,
         recorder: Recorder,
-        tracing: "Tracing | None",
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -140,7 +134,8 @@ class _Exchange:
         self.method: str = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         self.record = self._open(recorder)
         self.downstream = send
-        self.span: trace.Span | None = None
+        self.stock: Send | None = None
+        self.message: Message = {}
         self.status = _NO_STATUS
         self.size = 0
         self.ended = 0
@@ -149,7 +144,6 @@ class _Exchange:
         self._https = https
         self._received = receive
         self._recorder = recorder
-        self._tracing = tracing
 
     async def receive(self) -> Message:
         """Pass a message in; notice when the client is gone."""
@@ -171,7 +165,15 @@ class _Exchange:
                 self.left = False
                 self.ended = time.perf_counter_ns()
                 self.settle()
-        await self.downstream(message)
+        if self.stock is None:
+            await self.downstream(message)
+        else:
+            self.message = message
+            await self.stock({**message, "headers": ()})  # it would decode each of them, to no purpose here
+
+    async def pass_on(self, _seen: Message) -> None:
+        """Send what the stock instrumentation has been told of."""
+        await self.downstream(self.message)
 
     async def send_failure(self) -> None:
         """Answer 500, as an application does that has no handler of its own."""
@@ -203,8 +205,7 @@ class _Exchange:
         attributes["http.response.body.size"] = self.size
         for name, seconds in record.stage_seconds().items():
             attributes[f"jobsense.stage.{name}_ms"] = round(seconds * 1000, 3)
-        if self._tracing is not None and self.span is not None:
-            self._tracing.end_root(record, self.span)
+        record.ended = self.ended
 
     def report(self) -> None:
         """Hand the settled record to metrics, log and trace."""

@@ -45,14 +45,18 @@ class Telemetry:
         """Wrap the whole application; hand the result to the server."""
         return Observed(app, self.recorder, tracing=self._tracing, https=https)
 
-    def offer_metrics(self, otel: OtelSettings) -> None:
-        """Answer scrapes where `otel` says, in a thread, until stopped; for a process that serves nothing else."""
+    def offer_metrics(self, otel: OtelSettings, number: int = 0) -> None:
+        """Answer scrapes where `otel` says, in a thread, until stopped, apart from what else the process serves.
+
+        The process of this number among several takes the port that many further on; raises SettingError.
+        """
         if otel.metrics_port is None:
             return
+        port = otel.metrics_port + number
         try:
-            self._scraped = start_http_server(otel.metrics_port, otel.metrics_host, self.metrics.registry)[0]
-        except OSError as error:
-            where = f"{otel.metrics_host}:{otel.metrics_port}"
+            self._scraped = start_http_server(port, otel.metrics_host, self.metrics.registry)[0]
+        except (OSError, OverflowError) as error:
+            where = f"{otel.metrics_host}:{port}"
             raise SettingError(f"cannot offer metrics on {where} (OTEL_EXPORTER_PROMETHEUS_PORT): {error}") from error
 
     async def flush(self) -> None:

@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from service.telemetry.record import current_record_var, current_stage_var
-from service.telemetry.redact import hide_in_fields, hide_queries
+from service.telemetry.redact import hide_in_fields, hide_queries, tell_stack
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -42,7 +42,7 @@ def configure_logs(
 
     structlog.configure(
         processors=[
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(lambda info: tell_stack(info[1])),
             lambda _logger, _method, event: hide_in_fields(cast(dict[str, Any], event)),
             add_fields,
             structlog.processors.add_log_level,

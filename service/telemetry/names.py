@@ -21,6 +21,7 @@ StageName: TypeAlias = Literal[
     "encode",
     "send_task",
     "poll_tasks",
+    "read_rows",
 ]
 
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -28,6 +29,7 @@ DB_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 GEN_AI_BUCKETS = tuple(0.01 * 2**step for step in range(14))
 FRESHNESS_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -105,10 +107,13 @@ STAGES: dict[StageName, Stage] = {
         "claiming tasks",
         {"messaging.system": "postgresql", "messaging.operation.type": "receive"},
     ),
+    "read_rows": Stage("ingest.read", "internal", "read", "rows of a file read, cleaned and checked"),
 }
 
 SPANS = (
     Span("{http.request.method} {http.route}", "server", "a request; only the method where no route matched"),
+    Span("ingest", "internal", "a file of postings taken in by the command; its batches are inside"),
+    Span("ingest batch", "internal", "rows that are stored at once"),
     Span("process embed_queue", "consumer", "a batch of embedding tasks, linked to the requests that queued them"),
 )
 
@@ -120,7 +125,7 @@ ATTRIBUTES = (
     Attribute("http.response.body.size", "int", "bytes sent"),
     Attribute("url.path", "string", "path without the query, first 256 characters"),
     Attribute("url.scheme", "string", "http or https"),
-    Attribute("server.address", "string", "host that took the call"),
+    Attribute("server.address", "string", "host that took the call, or the path of its socket"),
     Attribute("server.port", "int", "port that took the call"),
     Attribute("client.address", "string", "address of the caller"),
     Attribute("client.port", "int", "port of the caller"),
@@ -129,10 +134,12 @@ ATTRIBUTES = (
     Attribute("user_agent.synthetic.type", "string", "`bot` or `test`"),
     Attribute("error.type", "string", "class of the exception, or the status of a 5xx"),
     Attribute("exception.type", "string", "class of an unhandled exception (event attribute)"),
-    Attribute("exception.message", "string", "its message, secrets hidden (event attribute)"),
-    Attribute("exception.stacktrace", "string", "its stack, secrets hidden (event attribute)"),
+    Attribute("exception.message", "string", "its message without secrets and what it quotes (event attribute)"),
+    Attribute("exception.stacktrace", "string", "its stack, messages likewise (event attribute)"),
     Attribute("db.system.name", "string", "always `postgresql`"),
-    Attribute("db.query.summary", "string", "`SELECT jobs`: the statement's short name"),
+    Attribute("db.namespace", "string", "database and schema: `jobsense|public`"),
+    Attribute("db.query.summary", "string", "the statement's name, a file in sql/queries: `search.search_hybrid`"),
+    Attribute("db.response.status_code", "string", "SQLSTATE of a statement that failed"),
     Attribute("db.response.returned_rows", "int", "rows returned"),
     Attribute("gen_ai.operation.name", "string", "always `embeddings`"),
     Attribute("gen_ai.provider.name", "string", "`ollama` or `local`"),
@@ -148,6 +155,9 @@ ATTRIBUTES = (
     Attribute("jobsense.embed.failed", "int", "tasks of the batch set aside"),
     Attribute("jobsense.embed.cache", "string", "the vector of the query: hit, miss or shared (with an equal text)"),
     Attribute("jobsense.embed.late", "boolean", "the caller left first; the request to the model goes on"),
+    Attribute("jobsense.ingest.rows", "int", "rows read from a file"),
+    Attribute("jobsense.ingest.refused", "int", "rows that are no postings"),
+    Attribute("jobsense.ingest.lag_ms", "double", "from writing a posting to finding it; on a batch the longest"),
     Attribute("jobsense.admission.limit", "int", "most requests served at once when this one came"),
     Attribute("jobsense.admission.in_flight", "int", "requests being served when this one came"),
     Attribute("jobsense.admission.queued", "int", "requests waiting when this one came"),
@@ -165,6 +175,7 @@ ATTRIBUTES = (
     Attribute("jobsense.search.degraded", "boolean", "the answer lacks the semantic leg"),
     Attribute("jobsense.search.degraded_reason", "string", "why, from a closed set"),
     Attribute("jobsense.sampling.reason", "string", "why a trace was kept past its ratio: error, degraded or slow"),
+    Attribute("jobsense.events.omitted", "int", "events past the 128 that one span keeps"),
     Attribute("jobsense.stages.omitted", "int", "stages past the 256 that one record keeps"),
     Attribute("jobsense.links.omitted", "int", "links past the 128 that one span keeps"),
     Attribute("messaging.system", "string", "`postgresql`: the queue is a table"),
@@ -266,6 +277,13 @@ METRICS = (
     Metric("jobsense_refreshes_total", "counter", "Refresh tokens taken: ok, refused, reused.", ("outcome",)),
     Metric("jobsense_rates_fetches_total", "counter", "Fetches of exchange rates: ok, or why not.", ("outcome",)),
     Metric("jobsense_rates_newest_timestamp_seconds", "gauge", "When the newest exchange rate is from."),
+    Metric(
+        "jobsense_event_loop_lag_seconds",
+        "histogram",
+        "How late the event loop does what is due; looked at ten times a second.",
+        unit="s",
+        buckets=LAG_BUCKETS,
+    ),
     Metric("jobsense_telemetry_spans_total", "counter", "Spans created, exported, failed, dropped.", ("result",)),
     Metric("jobsense_build_info", "gauge", "Always 1; the labels say what runs.", ("version", "revision")),
 )

@@ -3,16 +3,17 @@
 import contextvars
 import random
 import time
-import traceback
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from service.telemetry.names import ATTRIBUTE_BY_KEY, STAGES, SpanKind, StageName, Value
-from service.telemetry.redact import hide_secrets
+from service.telemetry.redact import hide_secrets, tell_message, tell_stack
 from service.telemetry.w3c import FLAG_RANDOM, FLAG_SAMPLED, Traceparent
 
 MAX_STAGES = 256
 MAX_LINKS = 128
+MAX_EVENTS = 128
 
 _random = random.SystemRandom()
 
@@ -25,6 +26,9 @@ def random_ids() -> tuple[int, int]:
 
 class Outputs(Protocol):
     """Where finished notes go; see `recorder.Recorder`."""
+
+    def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
+        """Take what is the same of all stages of a name."""
 
     def stage_ended(self, noted: "Stage") -> None:
         """Take one stage that has just ended."""
@@ -60,6 +64,7 @@ class Record:
     __slots__ = (
         "attributes",
         "encoding",
+        "ended",
         "error_type",
         "event",
         "events",
@@ -71,7 +76,6 @@ class Record:
         "kind",
         "links",
         "name",
-        "next_span_id",
         "outputs",
         "parent",
         "request_id",
@@ -104,13 +108,13 @@ class Record:
         self.sampled = outputs is not None and outputs.sampled(parent, self.trace_id)
         self.started = time.perf_counter_ns()
         self.started_wall_ns = time.time_ns()
+        self.ended = 0
         self.attributes: dict[str, Value] = {}
         self.stages: list[Stage] = []
         self.links: list[tuple[Traceparent, dict[str, Value]]] = []
         self.events: list[tuple[str, int, dict[str, Value]]] = []
         self.error_type = ""
         self.exception: BaseException | None = None
-        self.next_span_id = 0
         self.kept = True
         self.kept_late = False
         self.event = "task.done"
@@ -195,6 +199,8 @@ class Stage:
         current_stage_var.set(self.parent)
         if kind is not None and issubclass(kind, Exception):  # a cancellation by the caller is not an error
             self.error_type = kind.__qualname__
+            if state := getattr(exception, "sqlstate", None):
+                self.attributes["db.response.status_code"] = state
         if (outputs := (self.record.outputs if self.record is not None else default_outputs())) is not None:
             outputs.stage_ended(self)
 
@@ -214,12 +220,11 @@ def default_outputs() -> Outputs | None:
 
 
 def exception_fields(exception: BaseException) -> dict[str, Value]:
-    """Describe an exception by the conventional names, secrets hidden."""
-    stack = "".join(traceback.format_exception(exception))
+    """Describe an exception by the conventional names, without secrets and what it quotes."""
     return {
         "exception.type": type(exception).__qualname__,
-        "exception.message": hide_secrets(str(exception)),
-        "exception.stacktrace": hide_secrets(stack[-8192:]),
+        "exception.message": tell_message(exception),
+        "exception.stacktrace": hide_secrets(tell_stack(exception)[-8192:]),
     }
 
 

@@ -1,5 +1,6 @@
 """Turns finished records into metrics, log lines and (through `traces`) spans: the one place where notes leave."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -8,7 +9,7 @@ from service.telemetry.event_names import EVENT_LEVELS
 from service.telemetry.keeping import Keeping
 from service.telemetry.logs import LEVELS
 from service.telemetry.metrics import Metrics
-from service.telemetry.names import STAGES
+from service.telemetry.names import STAGES, StageName, Value
 from service.telemetry.record import Record, Stage, exception_fields
 from service.telemetry.sampling import Sampling
 from service.telemetry.w3c import Traceparent
@@ -16,6 +17,9 @@ from service.telemetry.w3c import Traceparent
 
 class SpanSink(Protocol):
     """What makes spans of records; `traces.Tracing`, or nothing when tracing is off."""
+
+    def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
+        """Put this on every span of a stage."""
 
     def export_stages(self, record: Record) -> None:
         """Make the child spans of a root span that was made elsewhere."""
@@ -46,6 +50,11 @@ class Recorder:
     def sampled(self, parent: Traceparent | None, trace_id: int) -> bool:
         """Decide at the start whether the trace is kept; never when nothing receives it."""
         return self.sink is not None and self.sampling.keeps(parent, trace_id)
+
+    def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
+        """Tell the spans what is the same of all stages of a name."""
+        if self.sink is not None:
+            self.sink.describe(name, known)
 
     def stage_ended(self, noted: Stage) -> None:
         """Feed the metrics of calls to the database and the model."""
@@ -113,7 +122,7 @@ class Recorder:
         for name, seconds in record.stage_seconds().items():
             record.attributes[f"jobsense.stage.{name}_ms"] = round(seconds * 1000, 3)
         self.embed_batch(record)
-        level = "error" if record.error_type else EVENT_LEVELS[record.event]
+        level = "error" if record.exception is not None else EVENT_LEVELS[record.event]
         self.write_line(level, record.event, record, task=record.name, **record.fields)
         if self.sink is not None and record.sampled:
             self.sink.export_task(record)

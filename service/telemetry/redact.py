@@ -1,6 +1,7 @@
-"""Keeps secrets out of everything that telemetry writes: by the name of a field, and by their look inside text."""
+"""Keeps secrets and callers' data out of telemetry: by the name of a field, by looks, by what an error quotes."""
 
 import re
+import traceback
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,13 @@ _ASSIGNED = re.compile(
 )
 _QUERY = re.compile(r"(\bhttps?://[^\s?\"']*)\?[^\s\"']*")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+
+
+_CONTRACTED = r"'(?=(?:t|s|re|ll|ve|d)\b)"
+_QUOTED = re.compile(rf"(?:\"|(?<![a-z]{{2}}){_CONTRACTED}|(?!{_CONTRACTED})').*(?:[\"']|$)")
+"""From the first quote, which is not that of "can't", to the last; to the end of the line where it is the only one."""
+_DEEPEST = 6
+_MOST_OF_A_GROUP = 4
 
 
 @lru_cache(maxsize=1024)
@@ -39,6 +47,36 @@ def hide_secrets(text: str) -> str:
 def hide_queries(text: str) -> str:
     """Replace the query of every URL in `text`, which may hold a key under any name."""
     return _QUERY.sub(rf"\1?{HIDDEN}", text) if "?" in text else text
+
+
+def tell_message(exception: BaseException) -> str:
+    """The message of an exception without what it may say of data: secrets, what it quotes, and all but one line.
+
+    The driver quotes the parameter that does not fit, Python the key that is missing: texts of callers, perhaps.
+    """
+    line = str(exception).partition("\n")[0]
+    return _QUOTED.sub(HIDDEN, hide_secrets(line))
+
+
+def tell_error(exception: BaseException) -> str:
+    """The class of an exception, and its message as `tell_message` has it."""
+    return f"{type(exception).__qualname__}: {tell_message(exception)}"
+
+
+def tell_stack(exception: BaseException) -> str:
+    """The stack of an exception and of those behind it, with messages as `tell_message` has them."""
+    return _stack(exception, _DEEPEST)
+
+
+def _stack(exception: BaseException, deepest: int) -> str:
+    behind = exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
+    text = "" if behind is None or not deepest else _stack(behind, deepest - 1) + "\nwhich led to\n\n"
+    frames = "".join(traceback.format_tb(exception.__traceback__))
+    text += f"Traceback (most recent call last):\n{frames}{tell_error(exception)}\n"
+    if isinstance(exception, BaseExceptionGroup) and deepest:
+        inner = [_stack(one, deepest - 1) for one in exception.exceptions[:_MOST_OF_A_GROUP]]
+        text += "".join(f"\nwith\n\n{one}" for one in inner)
+    return text
 
 
 def hide_in_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class OtelSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 3.0
     metrics_host: str = "localhost"
     metrics_port: int | None = None
-    """Where a process that serves nothing else answers scrapes; None is nowhere."""
+    """Where a process that shares its port with others, or has none, answers scrapes; None is nowhere."""
 
 
 def read_otel(environ: Mapping[str, str]) -> OtelSettings:

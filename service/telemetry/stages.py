@@ -5,12 +5,14 @@ that no two of them disagree, and a request whose trace is not kept pays for not
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from service.errors import JobSenseError
 from service.telemetry.names import ATTRIBUTE_BY_KEY, SpanKind, StageName, Value
 from service.telemetry.record import (
+    MAX_EVENTS,
     MAX_LINKS,
     Outputs,
     Record,
@@ -22,7 +24,7 @@ from service.telemetry.record import (
     random_ids,
     set_attributes,
 )
-from service.telemetry.w3c import format_traceparent, parse_traceparent
+from service.telemetry.w3c import Traceparent, format_traceparent, parse_traceparent
 
 
 def stage(name: StageName, **attributes: Any) -> Stage:
@@ -34,6 +36,15 @@ def stage(name: StageName, **attributes: Any) -> Stage:
     an unknown stage or attribute raises KeyError. Outside any record only the metrics are fed.
     """
     return Stage(name, attributes)
+
+
+def describe_stage(name: StageName, known: Mapping[str, Value]) -> None:
+    """Tell once for this process what is the same of all stages of a name, such as which database it is.
+
+    Attributes are spelt as in the registry. The mapping is read whenever a span is made.
+    """
+    if (outputs := default_outputs()) is not None:
+        outputs.describe(name, known)
 
 
 def annotate(**attributes: Any) -> None:
@@ -49,11 +60,16 @@ def answer_header(name: str, value: str) -> None:
 
 
 def note_event(name: str, **attributes: Any) -> None:
-    """Add an event to the root span of the current record (not a log line)."""
-    if (record := current_record_var.get()) is not None:
-        values: dict[str, Value] = {}
-        set_attributes(values, attributes)
-        record.events.append((name, time.perf_counter_ns(), values))
+    """Add an event to the root span of the current record (not a log line), up to MAX_EVENTS; others are counted."""
+    if (record := current_record_var.get()) is None:
+        return
+    if len(record.events) == MAX_EVENTS:
+        omitted = record.attributes.get("jobsense.events.omitted", 0)
+        record.attributes["jobsense.events.omitted"] = int(omitted) + 1
+        return
+    values: dict[str, Value] = {}
+    set_attributes(values, attributes)
+    record.events.append((name, time.perf_counter_ns(), values))
 
 
 def note_exception(exception: BaseException) -> None:
@@ -138,9 +154,12 @@ def add_to_stage(**amounts: float) -> None:
             current.set(**{key: amount + (before if isinstance(before, int | float) else 0)})
 
 
-def observe_searchable(seconds: float) -> None:
-    """Note that a posting can be found by meaning `seconds` after it was written."""
-    record = current_record_var.get()
+def observe_searchable(seconds: float, job_id: int) -> None:
+    """Note that a posting can be found by meaning `seconds` after it was written: histogram, event, longest lag."""
+    if (record := current_record_var.get()) is not None:
+        lag_ms = round(seconds * 1000, 3)
+        note_event("job.searchable", messaging_message_id=str(job_id), jobsense_ingest_lag_ms=lag_ms)
+        annotate(jobsense_ingest_lag_ms=max(lag_ms, float(record.attributes.get("jobsense.ingest.lag_ms", 0.0))))
     if (outputs := _outputs(record)) is not None:
         outputs.searchable(seconds, record)
 
@@ -185,14 +204,17 @@ def task_record(
     kind: SpanKind = "internal",
     event: str = "task.done",
     links: Sequence[str] = (),
+    within: Record | None = None,
     outputs: Outputs | None = None,
     **attributes: Any,
 ) -> Iterator[Record]:
     """Open a record for work outside a request; `links` are the traceparents of what caused it (more by `link()`).
 
-    The record goes to `outputs`, else to those of the telemetry started last. Exceptions are noted and pass through.
+    `within` is the record that it is a part of, with a line and a span of its own. The record goes to `outputs`, else
+    to those of the telemetry started last. Exceptions are noted and pass through.
     """
-    record = Record(name, kind, outputs or default_outputs())
+    parent = Traceparent(within.trace_id, within.span_id, within.flags) if within is not None else None
+    record = Record(name, kind, outputs or default_outputs(), parent=parent)
     record.event = event
     set_attributes(record.attributes, attributes)
     outer_record, outer_stage = current_record_var.get(), current_stage_var.get()
@@ -202,6 +224,9 @@ def task_record(
         for traceparent in links:
             link(traceparent)
         yield record
+    except JobSenseError as error:  # foreseen, and told by whoever deals with it: no stack
+        record.error_type = type(error).__qualname__
+        raise
     except Exception as exception:
         note_exception(exception)
         raise

@@ -1,46 +1,43 @@
-"""Makes OpenTelemetry spans of finished records and delivers them by OTLP over HTTP; not imported unless traced."""
+"""Makes spans of finished records and delivers them by OTLP over HTTP; not imported unless something is traced.
+
+The span of a request is filled by the stock instrumentation, through OpenTelemetry's API. All spans are written
+straight from the record; of the SDK they take the queue and the exporter.
+"""
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, SamplingResult
-from opentelemetry.trace import TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import Attributes
+from opentelemetry.util.types import Attributes, AttributeValue
 from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.metrics import Metrics
-from service.telemetry.names import STAGES, SpanKind, Value
-from service.telemetry.record import Record, Stage, current_record_var, exception_fields
-from service.telemetry.w3c import Traceparent
+from service.telemetry.names import STAGES, SpanKind, StageName, Value
+from service.telemetry.otlp import Event, encode_request, encode_span
+from service.telemetry.record import Record, current_record_var, exception_fields
 
 _QUEUE_SPANS = 8192
 _BATCH_SPANS = 512
 _DELAY_MS = 1000
 _FLUSH_S = 2.0
-_KINDS: dict[SpanKind, trace.SpanKind] = {
-    "server": trace.SpanKind.SERVER,
-    "client": trace.SpanKind.CLIENT,
-    "producer": trace.SpanKind.PRODUCER,
-    "consumer": trace.SpanKind.CONSUMER,
-    "internal": trace.SpanKind.INTERNAL,
-}
+_KINDS: dict[SpanKind, int] = {"internal": 0, "server": 1, "client": 2, "producer": 3, "consumer": 4}
+"""As `opentelemetry.trace.SpanKind` numbers them."""
+SCOPE = "jobsense"
 
 
 class Tracing:
-    """One provider with its exporter; not the global one, so that it can be started again in the same process."""
+    """One queue with its exporter, and nothing global, so that it can be started again in the same process."""
 
     def __init__(
         self,
@@ -55,64 +52,36 @@ class Tracing:
         os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http"
         # It extracts with the global propagator. Baggage is left out: callers could flood the log with refused headers.
         propagate.set_global_textmap(TraceContextTextMapPropagator())
+        described = Resource.create({"service.instance.id": f"{socket.gethostname()}-{os.getpid()}", **resource})
         self._exporter = _WatchedExporter(
-            OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s, compression=Compression.Gzip), log, metrics
+            _Delivery(endpoint=endpoint, timeout=timeout_s),
+            described.attributes,
+            log,
+            metrics,
         )
         self._processor = _CountingProcessor(self._exporter, metrics)
-        self._provider = TracerProvider(
-            sampler=_AsRecorded(),
-            resource=Resource.create({"service.instance.id": f"{socket.gethostname()}-{os.getpid()}", **resource}),
-            shutdown_on_exit=False,
-            id_generator=_AsNoted(),
-            span_limits=SpanLimits(max_span_attribute_length=8192),
-        )
-        self._provider.add_span_processor(self._processor)
-        self._tracer = self._provider.get_tracer("jobsense")
+        self._known: dict[StageName, Mapping[str, Value]] = {}
+
+    def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
+        """Put this on every span of a stage; read when the span is made."""
+        self._known[name] = known
 
     def middleware(self, app: object) -> OpenTelemetryMiddleware:
         """Wrap an ASGI application in the stock instrumentation, without its spans for each message."""
         return OpenTelemetryMiddleware(
             app,
-            tracer=self._tracer,
+            tracer=_Tracer(self._processor),
             default_span_details=lambda scope: (scope["method"], {}),
             exclude_spans=["receive", "send"],
         )
 
-    def end_root(self, record: Record, span: trace.Span) -> None:
-        """Complete the span that the instrumentation started; it is ended there."""
-        span.update_name(record.name)
-        span.set_attributes(dict(record.attributes))
-        _add_outcome(record, span)
-
     def export_stages(self, record: Record) -> None:
         """Make the child spans, with the times they were noted at, under the root span of the record."""
-        contexts: dict[int, trace.SpanContext] = {}
-        root = _context(Traceparent(record.trace_id, record.span_id, record.flags), remote=False)
-        for noted in record.stages:
-            if not noted.ended:
-                continue
-            parent = contexts.get(id(noted.parent), root)
-            record.next_span_id = noted.span_id
-            contexts[id(noted)] = self._export_stage(record, noted, parent)
+        self._processor.put(self._stages(record))
 
     def export_task(self, record: Record, ended: int | None = None) -> None:
         """Make the root span, which ended then or ends now, with its links and its children."""
-        record.next_span_id = record.span_id
-        around = Context()
-        if record.parent is not None:
-            caller = trace.NonRecordingSpan(_context(record.parent, remote=True))
-            around = trace.set_span_in_context(caller, around)
-        span = self._tracer.start_span(
-            record.name,
-            around,
-            kind=_KINDS[record.kind],
-            attributes=record.attributes,
-            links=[trace.Link(_context(linked, remote=True), attributes) for linked, attributes in record.links],
-            start_time=record.started_wall_ns,
-        )
-        _add_outcome(record, span)
-        span.end(record.wall_ns(ended or time.perf_counter_ns()))
-        self.export_stages(record)
+        self._processor.put([_root(record, record.attributes, ended or time.perf_counter_ns()), *self._stages(record)])
 
     def stop(self) -> None:
         """Deliver what waits, for 2 s at most, and let go; blocks for up to about 4 s, so never on an event loop."""
@@ -120,26 +89,40 @@ class Tracing:
         flush.start()
         flush.join(_FLUSH_S)
         self._exporter.shutdown()  # ends the wait between two tries
-        self._provider.shutdown()
+        self._processor.shutdown()
 
     def flush(self) -> None:
         """Deliver what waits; blocks."""
         self._processor.force_flush()
 
-    def _export_stage(self, record: Record, noted: Stage, parent: trace.SpanContext) -> trace.SpanContext:
-        spec = STAGES[noted.name]
-        span = self._tracer.start_span(
-            _span_name(spec.span, noted.attributes),
-            trace.set_span_in_context(trace.NonRecordingSpan(parent), Context()),
-            kind=_KINDS[spec.kind],
-            attributes={**spec.constants, **noted.attributes},
-            start_time=record.wall_ns(noted.started),
-        )
-        if noted.error_type:
-            span.set_attribute("error.type", noted.error_type)
-            span.set_status(trace.StatusCode.ERROR)
-        span.end(record.wall_ns(noted.ended))
-        return span.get_span_context()
+    def _stages(self, record: Record) -> list[bytes]:
+        fresh = os.urandom(8 * len(record.stages))
+        root = record.span_id.to_bytes(8, "big")
+        ids: dict[int, bytes] = {}
+        spans = []
+        for number, noted in enumerate(record.stages):
+            if not noted.ended:
+                continue
+            own = noted.span_id.to_bytes(8, "big") if noted.span_id else fresh[8 * number : 8 * number + 8]
+            ids[id(noted)] = own
+            spec, failed = STAGES[noted.name], noted.error_type
+            attributes = {**spec.constants, **self._known.get(noted.name, {}), **noted.attributes}
+            if failed:
+                attributes["error.type"] = failed
+            spans.append(
+                encode_span(
+                    trace_id=record.trace_id,
+                    span_id=own,
+                    parent_id=ids.get(id(noted.parent), root),
+                    name=_span_name(spec.span, attributes),
+                    kind=_KINDS[spec.kind],
+                    started=record.wall_ns(noted.started),
+                    ended=record.wall_ns(noted.ended),
+                    attributes=attributes,
+                    failed=bool(failed),
+                )
+            )
+        return spans
 
 
 def _span_name(template: str, attributes: dict[str, Value]) -> str:
@@ -147,54 +130,101 @@ def _span_name(template: str, attributes: dict[str, Value]) -> str:
     return f"{before}{attributes.get(attribute[:-1], '')}".strip() or "unnamed" if brace else template
 
 
-def _context(at: Traceparent, *, remote: bool) -> trace.SpanContext:
-    return trace.SpanContext(at.trace_id, at.span_id, is_remote=remote, trace_flags=trace.TraceFlags(at.flags))
-
-
-def _add_outcome(record: Record, span: trace.Span) -> None:
-    for name, moment, attributes in record.events:
-        span.add_event(name, attributes, record.wall_ns(moment))
+def _events(record: Record) -> list[Event]:
+    events = [(name, record.wall_ns(moment), attributes) for name, moment, attributes in record.events]
     if record.exception is not None:
-        span.add_event("exception", exception_fields(record.exception))
-    if record.error_type:
-        span.set_attribute("error.type", record.error_type)
-        span.set_status(trace.StatusCode.ERROR)
+        events.append(("exception", time.time_ns(), exception_fields(record.exception)))
+    return events
 
 
-class _AsRecorded(Sampler):
-    """Keeps what the record of the request or task says; nothing outside of one."""
+def _root(record: Record, attributes: Mapping[str, Any], ended: int, state: str = "") -> bytes:
+    parent, failed = record.parent, record.error_type
+    return encode_span(
+        trace_id=record.trace_id,
+        span_id=record.span_id.to_bytes(8, "big"),
+        parent_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
+        name=record.name,
+        kind=_KINDS[record.kind],
+        started=record.started_wall_ns,
+        ended=record.wall_ns(ended),
+        attributes={**attributes, "error.type": failed} if failed else attributes,
+        events=_events(record),
+        links=[(linked.trace_id, linked.span_id, its) for linked, its in record.links],
+        failed=bool(failed),
+        remote=parent is not None and record.kind == "server",
+        state=state,
+    )
 
-    def should_sample(
+
+class _RequestSpan(trace.Span):
+    """What the stock instrumentation fills: it keeps attributes as they are told, all else is as the record has it."""
+
+    kind = trace.SpanKind.SERVER
+
+    def __init__(
+        self, record: Record, processor: "_CountingProcessor", attributes: Attributes, state: trace.TraceState
+    ) -> None:
+        self._record = record
+        self._processor = processor
+        self._ended = False
+        self._attributes: dict[str, Any] = dict(attributes or {})
+        flags = trace.TraceFlags(record.flags)
+        self._context = trace.SpanContext(record.trace_id, record.span_id, False, flags, state)
+
+    def get_span_context(self) -> trace.SpanContext:
+        return self._context
+
+    def is_recording(self) -> bool:
+        return not self._ended
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        self._attributes[key] = value
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Nothing: the record has the events."""
+
+    def update_name(self, name: str) -> None:
+        """Nothing: the record has the name."""
+
+    def set_status(self, status: trace.Status | trace.StatusCode, description: str | None = None) -> None:
+        """Nothing: the record knows whether it failed."""
+
+    def record_exception(
         self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: trace.SpanKind | None = None,
+        exception: BaseException,
         attributes: Attributes = None,
-        links: Sequence[trace.Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        record = current_record_var.get()
-        keep = ALWAYS_ON if record is not None and record.sampled else ALWAYS_OFF
-        return keep.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Nothing: the record has the exception, without what it quotes."""
 
-    def get_description(self) -> str:
-        return "AsRecorded"
+    def end(self, end_time: int | None = None) -> None:  # noqa: ARG002 -- when it ended the record knows
+        if self._ended:  # the instrumentation ends it with the last of the answer, and again after the application
+            return
+        self._ended = True
+        record = self._record
+        told = {**self._attributes, **record.attributes}
+        ended = record.ended or time.perf_counter_ns()
+        self._processor.put([_root(record, told, ended, self._context.trace_state.to_header())])
 
 
-class _AsNoted(RandomIdGenerator):
-    """Gives spans the ids that records and stages already used in headers and log lines."""
+class _Tracer(trace.NoOpTracer):
+    """Gives the stock instrumentation spans of the current record."""
 
-    def generate_trace_id(self) -> int:
-        record = current_record_var.get()
-        return record.trace_id if record is not None else super().generate_trace_id()
+    def __init__(self, processor: "_CountingProcessor") -> None:
+        self._processor = processor
 
-    def generate_span_id(self) -> int:
-        record = current_record_var.get()
-        if record is None or not record.next_span_id:
-            return super().generate_span_id()
-        span_id, record.next_span_id = record.next_span_id, 0
-        return span_id
+    def start_span(
+        self, name: str, context: Context | None = None, *args: Any, attributes: Attributes = None, **more: Any
+    ) -> trace.Span:
+        """Start the span of a request, whose times and ids are those of its record."""
+        if (record := current_record_var.get()) is None:
+            return super().start_span(name, context, *args, attributes=attributes, **more)
+        caller = trace.get_current_span(context).get_span_context()
+        return _RequestSpan(record, self._processor, attributes, caller.trace_state)
 
 
 class _CountingProcessor(BatchSpanProcessor):
@@ -209,37 +239,47 @@ class _CountingProcessor(BatchSpanProcessor):
         )
         self._metrics = metrics
 
-    def on_end(self, span: ReadableSpan) -> None:
-        if len(self._batch_processor._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
-            self._metrics.count("jobsense_telemetry_spans_total", "dropped")
-        super().on_end(span)
+    def put(self, spans: Sequence[bytes]) -> None:
+        """Queue spans as they are sent."""
+        queue = self._batch_processor
+        self._metrics.count("jobsense_telemetry_spans_total", "created", by=len(spans))
+        for span in spans:
+            if len(queue._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
+                self._metrics.count("jobsense_telemetry_spans_total", "dropped")
+            queue.emit(cast(ReadableSpan, span))  # to the queue a span is whatever its exporter takes
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        self._metrics.count("jobsense_telemetry_spans_total", "created")
-        super().on_start(span, parent_context)
+
+class _Delivery(OTLPSpanExporter):
+    """The stock exporter's headers, certificates, compression and retries, for spans that are encoded already."""
+
+    def deliver(self, request: bytes) -> bool:
+        """Whether the collector took it."""
+        return self._client.export(request).success
 
 
 class _WatchedExporter(SpanExporter):
     """Counts what is delivered and says once when an outage begins and when it ends."""
 
-    def __init__(self, exporter: OTLPSpanExporter, log: FilteringBoundLogger, metrics: Metrics) -> None:
+    def __init__(
+        self, exporter: _Delivery, resource: Mapping[str, Any], log: FilteringBoundLogger, metrics: Metrics
+    ) -> None:
         self._exporter = exporter
+        self._resource = resource
         self._log = log
         self._metrics = metrics
         self._failing = False
         self._stopped = False
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
         if self._stopped:
             return SpanExportResult.FAILURE
-        result = self._exporter.export(spans)
-        failed = result is not SpanExportResult.SUCCESS
+        failed = not self._exporter.deliver(encode_request(self._resource, SCOPE, spans))
         self._metrics.count("jobsense_telemetry_spans_total", "failed" if failed else "exported", by=len(spans))
         if failed != self._failing:
             self._failing = failed
             say: Callable[..., object] = self._log.warning if failed else self._log.info
             say("telemetry.export_failed" if failed else "telemetry.export_recovered", spans=len(spans))
-        return result
+        return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         if not self._stopped:

@@ -10,6 +10,7 @@ from service.http.cors import ALLOWED, EXPOSED
 from service.telemetry.lifecycle import Telemetry
 from service.telemetry.security import security_headers
 from tests.api.calls import JOBS, SEARCH
+from tests.api.people import PASSWORD, TOKEN, add_person, post_form
 from tests.api.test_access import key_of
 from tests.conftest import Service, running
 from tests.docs.test_readme import _rows
@@ -59,7 +60,10 @@ async def answers(api: Service) -> list[httpx.Response]:
     found += [await client.options(JOBS, headers=PREFLIGHT), await client.put(JOBS), await client.get(JOBS)]
     found += [await client.post(JOBS, json=job_body(), headers=key), await client.get("https://test/health")]
     found += [await client.post(SEARCH, json={}, headers=key), await client.get("/nowhere"), await client.get("/docs")]
-    assert [answer.status_code for answer in found] == [201, 200, 200, 304, 204, 405, 401, 429, 200, 422, 404, 200]
+    await add_person(api, "Amina", role="reader")
+    found.append(await post_form(api, TOKEN, username="Amina", password=PASSWORD))
+    wanted = [201, 200, 200, 304, 204, 405, 401, 429, 200, 422, 404, 200, 200]
+    assert [answer.status_code for answer in found] == wanted
     return found
 
 

@@ -1,6 +1,9 @@
-"""Telemetry of processes: a stop delivers every span of `serve`, and `worker` answers scrapes where it is told to."""
+"""Telemetry of processes: a stop delivers every span of `serve`, and each answers scrapes where it is told to."""
 
+import re
 import signal
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -39,6 +42,44 @@ def test_every_span_arrives_from_every_process(start: Start, tmp_path: Path, dsn
             values(roots[answers[0].headers["traceresponse"].split("-")[1]].attributes)["http.route"] == "/api/v1/jobs"
         )
         assert len(receiver.instances) == 2
+
+
+def test_every_process_of_a_service_can_be_scraped(start: Start, tmp_path: Path, dsn: str) -> None:
+    """Two serve on one port, and each has its own for scrapes: together they count each request once."""
+    ports = two_unused_ports()
+    away = f"http://127.0.0.1:{unused_port()}"
+    given = {"database_url": dsn, "port": "0", "embedder": "ollama", "ollama_url": away, "workers": "2"}
+    told = {"OTEL_EXPORTER_PROMETHEUS_PORT": str(ports[0]), "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1"}
+    running = start("serve", env=environment(tmp_path, **given) | told)
+    address = running.wait_for(r'"service.starting".*"address":"(http://[^"]+)"')[1]
+    running.wait_for(r'(?s)"service\.ready".*"service\.ready"')
+    with httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+        assert {client.get("/api/v1/jobs").status_code for _ in range(ASKED)} == {200}
+    counts = [served(port) for port in ports]
+    assert sum(counts) == ASKED
+    assert all(counts), "one process served everything, which says nothing of the other"
+    assert [served(port) for port in ports] == counts, "each answers for itself alone, at every scrape"
+    second = start("serve", env=environment(tmp_path, **given) | told).end()
+    assert second.code == 1
+    named = rf"cannot offer metrics on 127.0.0.1:({ports[0]}|{ports[1]}) \(OTEL_EXPORTER_PROMETHEUS_PORT\)"
+    assert re.search(named, second.out), "a port in use is named"
+    running.signal(signal.SIGTERM)
+    assert running.end().code == 0
+
+
+def two_unused_ports() -> tuple[int, int]:
+    """Two ports in a row that nobody listens on."""
+    while True:
+        first = unused_port()
+        with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
+            return first, first + 1
+
+
+def served(port: int) -> int:
+    """Lists of postings that the process behind a port says it has served."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    name = r'^http_server_request_duration_seconds_count\{[^}]*route="/api/v1/jobs"[^}]*\} (\S+)$'
+    return sum(int(float(found)) for found in re.findall(name, text, re.MULTILINE))
 
 
 def test_a_worker_can_be_scraped(start: Start, tmp_path: Path, dsn: str) -> None:

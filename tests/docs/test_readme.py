@@ -12,7 +12,7 @@ from litestar.routes import HTTPRoute
 
 from service.__main__ import cli
 from service.app import create_app
-from service.config import NOT_IN_EFFECT, Settings, read, shown, variable
+from service.config import Settings, read, shown, variable
 from service.export.model import Cells
 from service.http.problem import PROBLEMS
 from service.telemetry.lifecycle import Telemetry
@@ -46,12 +46,6 @@ def test_settings_are_all_listed_with_their_defaults() -> None:
             assert shown(settings)[name] == literal[1], name
         elif row[1] == "unset":
             assert value in (None, ()), name
-
-
-def test_settings_without_effect_are_marked() -> None:
-    """What is accepted and does nothing yet says so in the table, and nothing else does."""
-    marked = [row[0].strip("`") for row in _rows("Settings") if "not in effect yet" in row[2]]
-    assert sorted(marked) == sorted(variable(name) for name in NOT_IN_EFFECT)
 
 
 def test_routes_are_all_listed_with_their_scopes(app: Litestar) -> None:

@@ -6,8 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from tests.load.material import posting
 PATIENCE_S = 60.0
 BATCH = 1000
 _TICKS = os.sysconf("SC_CLK_TCK")
+_OF_A_PROCESS = 2
+"""CPUCLOCK_SCHED: what `clock_getcpuclockid` of the C library puts into the number of a process's clock."""
 
 
 async def until(
@@ -68,6 +72,10 @@ class Program:
     def cpu_s(self) -> float:
         """Processor time of the process so far."""
         return _cpu_s(self.process.pid)[0]
+
+    def cpu_ns(self) -> int:
+        """The same in nanoseconds, by the processor-time clock that Linux has for every process."""
+        return time.clock_gettime_ns((~self.process.pid << 3) | _OF_A_PROCESS)
 
     def stop(self) -> int:
         """End it with SIGTERM, or with SIGKILL after fifteen seconds; its exit code."""
@@ -118,12 +126,20 @@ class Stack:
         self.address = (await serve.said(r'"service.starting".*"address":"(http://[^"]+)"'))[1]
         await until(self.is_whole, every_s=0.05)
 
+    async def start_another(self, name: str, **variables: str) -> tuple[str, Program]:
+        """Start another service on the same database and model, with environment variables; its address, once ready."""
+        another = self._begin(name, "service", "serve", variables=variables, port="0", ollama_url=self.fake_url)
+        address = (await another.said(r'"service.starting".*"address":"(http://[^"]+)"'))[1]
+        await until(partial(self.is_whole, address), every_s=0.05)
+        return address, another
+
     async def start_worker(self) -> Program:
         """Start a worker; it embeds once its own embedder is connected."""
         return self._begin("worker", "service", "worker", ollama_url=self.fake_url)
 
-    def _begin(self, name: str, *arguments: str, **more: str) -> Program:
+    def _begin(self, name: str, *arguments: str, variables: Mapping[str, str] | None = None, **more: str) -> Program:
         env = environment(self._folder, database_url=self._dsn, embedder="ollama", **(self._settings | more))
+        env |= variables or {}
         program = Program(name, arguments, folder=self._folder, env=env)
         self._programs.append(program)
         return program
@@ -140,15 +156,24 @@ class Stack:
         answer = await self._client.post(f"{self.fake_url}/__fake/knobs", json=knobs)
         assert answer.status_code == 200, answer.text
 
-    async def search(self, text: str = "nurse") -> Any:
+    async def search(self, text: str = "nurse", *, address: str | None = None) -> Any:
         """The answer to one search."""
-        answer = await self._client.post(f"{self.address}/api/v1/search", json={"text": text})
+        answer = await self._client.post(f"{address or self.address}/api/v1/search", json={"text": text})
         return answer.json()
 
-    async def is_whole(self) -> bool:
+    async def text_of(self, url: str) -> str:
+        """What a GET is answered."""
+        return (await self._client.get(url)).text
+
+    async def job_ids(self, most: int) -> list[int]:
+        """The ids of some postings."""
+        found = await self._database.fetch("select id from job order by id limit $1", most)
+        return [int(row["id"]) for row in found]
+
+    async def is_whole(self, address: str | None = None) -> bool:
         """Whether a search that nobody has made before is served by meaning."""
         try:
-            answer = await self.search(f"nurse {next(self._number)}")
+            answer = await self.search(f"nurse {next(self._number)}", address=address)
         except httpx.TransportError:
             return False
         return bool(answer.get("mode", {}).get("served") == "hybrid")

@@ -1,12 +1,20 @@
 """The whole application with every trace kept, and a collector that has what it exported."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from service.access.queries import ensure_tenant
 from service.config import Settings
+from service.ingest.domain import Ingest, Rejects, Report
+from service.ingest.mapping import FieldMap
 from tests.conftest import Service, running
 from tests.fakes import StuckEmbedder
 from tests.otlp_receiver import Value, otlp_receiver, values
@@ -66,6 +74,16 @@ class Traced:
         await self.stack.telemetry.flush()
         return await self.by_id([span for span in self.stack.receiver.spans if span.name == name][-1].trace_id.hex())
 
+    async def take_in(self, folder: Path, *rows: dict[str, object]) -> Report:
+        """Take in a file of these rows, as `jobsense ingest` does."""
+        file = folder / "postings.jsonl"
+        file.write_bytes(b"\n".join(msgspec.json.encode(row) for row in rows))
+        parts = self.service.parts
+        tenant_id = await ensure_tenant(parts.db, name="public")
+        today = datetime.now(UTC).date()
+        taking = Ingest(parts.jobs, tenant_id, field_map=FieldMap(), source="linkedin", today=today)
+        return await taking.run(str(file), Rejects(folder / "rejects.jsonl"), lambda *_: None)
+
     async def search(self, text: str, **fields: object) -> Trace:
         """The trace of a search that was answered."""
         answer = await self.client.post("/api/v1/search", json={"text": text, **fields})
@@ -73,13 +91,21 @@ class Traced:
         return await self.of(answer)
 
 
-@pytest.fixture
-async def traced(settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Traced]:
-    """The application on this test's database, every trace kept."""
-    embedder = StuckEmbedder()
+@asynccontextmanager
+async def tracing(
+    settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch, embedder: Any
+) -> AsyncIterator[Traced]:
+    """The application on a database with an embedder, every trace kept."""
     with otlp_receiver() as receiver:
         stack = Stack(receiver, 1.0)
         async with running(settings, dsn, stack.telemetry, embedder, monkeypatch) as service:
             yield Traced(stack, service, embedder)
         await stack.client.aclose()
         await stack.telemetry.stop()
+
+
+@pytest.fixture
+async def traced(settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Traced]:
+    """The application on this test's database, every trace kept."""
+    async with tracing(settings, dsn, monkeypatch, StuckEmbedder()) as made:
+        yield made

@@ -1,9 +1,11 @@
-"""Whatever the collector does, callers do not notice: requests are as quick, and the log has one line of it."""
+"""Whatever the collector does, callers do not notice: requests are as quick, and the log has one line of it.
+
+`tests/long/test_collector_faults.py` asks the same of real processes.
+"""
 
 import socket
-import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -12,8 +14,9 @@ from tests.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.telemetry_stack import Stack
 
 ASKED = 200
-MARGIN_S = 0.5
-"""For a machine that does something else; a request that waited for a collector would take a second or more."""
+TRIES = 4
+"""Chance makes one of two equal services slower now and then, not four times in a row."""
+MOST_SLOWER, MARGIN_S = 1.25, 0.003
 LONG = [pytest.param(fault, marks=pytest.mark.long) for fault in ("refuses", "answers 503")]
 
 
@@ -38,23 +41,42 @@ async def took(stack: Stack) -> float:
     return time.perf_counter() - began
 
 
+async def in_turns(stacks: Sequence[Stack], midway: Callable[[], None]) -> list[list[float]]:
+    """Seconds of requests to each, which take turns, also at being first."""
+    times: list[list[float]] = [[] for _ in stacks]
+    for number in range(ASKED):
+        if number == ASKED // 2:
+            midway()
+        for place in sorted(range(len(stacks)), reverse=bool(number % 2)):
+            times[place].append(await took(stacks[place]))
+    return times
+
+
+def quantiles(times: Sequence[float]) -> tuple[float, float]:
+    """The median and the p99."""
+    return sorted(times)[ASKED // 2], sorted(times)[ASKED * 99 // 100]
+
+
 @pytest.mark.parametrize("fault", ["hangs", "dies", *LONG])
 async def test_requests_are_as_quick(fault: str) -> None:
     """Asked in turns with a service whose collector is well, requests take as long, and none waits for a collector."""
     with collector("") as well, collector(fault) as ill:
         stacks = [Stack(well, 1.0), Stack(ill, 1.0)]
-        times: list[list[float]] = [[], []]
-        for number in range(ASKED):
-            if fault == "dies" and number == ASKED // 2:
+
+        def die() -> None:
+            if fault == "dies" and ill.status == 200:
                 ill.wait(lambda receiver: bool(receiver.spans))
                 ill.status = 503
                 ill.hold.clear()
-            for stack, noted in zip(stacks, times, strict=True):
-                noted.append(await took(stack))
-        healthy, faulty = (statistics.median(noted) for noted in times)
-        assert faulty < 1.5 * healthy + 0.002
-        healthy, faulty = (sorted(noted)[ASKED * 99 // 100] for noted in times)
-        assert faulty < 2 * healthy + MARGIN_S
+
+        asked = 0
+        for _ in range(TRIES):
+            asked += ASKED
+            healthy, faulty = map(quantiles, await in_turns(stacks, die))
+            if all(its < MOST_SLOWER * other + MARGIN_S for its, other in zip(faulty, healthy, strict=True)):
+                break
+        else:
+            pytest.fail(f"median and p99 are {faulty}, of the one whose collector is well {healthy}")
         lines = stacks[1].lines()
         for stack in stacks:
             await stack.client.aclose()
@@ -64,4 +86,4 @@ async def test_requests_are_as_quick(fault: str) -> None:
     assert len([line for line in lines if line["event"] not in {"http.request", "telemetry.export_failed"}]) == 0
     assert len([line for line in lines if line["event"] == "telemetry.export_failed"]) <= 1
     created = stacks[0].metric("jobsense_telemetry_spans_total", result="created")
-    assert created == stacks[0].metric("jobsense_telemetry_spans_total", result="exported") == 7 * ASKED
+    assert created == stacks[0].metric("jobsense_telemetry_spans_total", result="exported") == 7 * asked

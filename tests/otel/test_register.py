@@ -50,8 +50,9 @@ def test_what_is_registered_is_used() -> None:
     assert idle == []
 
 
-async def test_what_arrives_is_registered_with_its_kind_and_type(traced: Traced) -> None:
-    """A posting from request to vectors, searches and a failure: every span and attribute is as the register says."""
+async def test_what_arrives_is_registered_with_its_kind_and_type(traced: Traced, tmp_path: Path) -> None:
+    """Postings from request or file to vectors, searches, a failure: every span and attribute is as registered."""
+    await traced.take_in(tmp_path, job_body(title="Baker"), {"title": "of nobody"})
     for body in (job_body(), job_body(title="")):
         await traced.client.post("/api/v1/jobs", json=body)
     await traced.service.embed()

@@ -1,15 +1,22 @@
 """What one search trace alone tells a reader who asks why: each answer is read from spans that a collector got."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from litestar.serialization import encode_json
 
+from service.config import Settings
 from service.db import Database
-from tests.otel.conftest import Trace, Traced
+from tests.fake_ollama.clients import quick
+from tests.fake_ollama.serve import FakeOllama
+from tests.otel.conftest import Trace, Traced, tracing
 from tests.otel.test_trees import create
 
 HELD_S = 0.3
+Cause = Callable[[Traced, pytest.MonkeyPatch], Awaitable[Trace]]
 
 
 def longest(trace: Trace) -> str:
@@ -33,14 +40,14 @@ def later(do: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(HELD_S, do)
 
 
-async def slow_model(traced: Traced) -> Trace:
+async def slow_model(traced: Traced, _: pytest.MonkeyPatch) -> Trace:
     """A search whose vector takes its time."""
     traced.embedder.free.clear()
     later(traced.embedder.free.set)
     return await traced.search("nurse")
 
 
-async def slow_pool(traced: Traced) -> Trace:
+async def slow_pool(traced: Traced, _: pytest.MonkeyPatch) -> Trace:
     """A search that finds all connections in use."""
     db: Database = traced.service.parts.db
     free = asyncio.Event()
@@ -60,7 +67,7 @@ async def slow_pool(traced: Traced) -> Trace:
     return trace
 
 
-async def slow_statement(traced: Traced) -> Trace:
+async def slow_statement(traced: Traced, _: pytest.MonkeyPatch) -> Trace:
     """A search whose statement waits for a lock."""
     free = asyncio.Event()
     async with traced.service.parts.db.transaction() as connection:
@@ -71,26 +78,63 @@ async def slow_statement(traced: Traced) -> Trace:
     return await asking
 
 
+async def slow_encoding(traced: Traced, monkeypatch: pytest.MonkeyPatch) -> Trace:
+    """A search whose answer takes long to write."""
+
+    def encode(*given: Any, **more: Any) -> bytes:
+        until = time.monotonic() + HELD_S
+        while time.monotonic() < until:
+            pass
+        return encode_json(*given, **more)
+
+    monkeypatch.setattr("litestar.response.base.encode_json", encode)
+    return await traced.search("accountant")
+
+
 @pytest.mark.parametrize(
     ("cause", "stage", "span"),
     [
         (slow_model, "embed", "embeddings words"),
         (slow_pool, "pool_wait", "pool.acquire"),
         (slow_statement, "query", "search.search_hybrid"),
+        (slow_encoding, "encode", "response.encode"),
     ],
 )
-async def test_why_was_it_slow(traced: Traced, cause: Callable[..., object], stage: str, span: str) -> None:
+async def test_why_was_it_slow(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch, cause: Cause, stage: str, span: str
+) -> None:
     """The longest child and the largest stage name the cause; together the stages are all of the time but a tenth."""
     await create(traced)
     await traced.search("accountant")
-    trace = await cause(traced)  # type: ignore[misc]  # one of three, whose arguments are the same
+    trace = await cause(traced, monkeypatch)
     assert longest(trace) == span
     stages = {key: value for key, value in trace.on_root.items() if key.startswith("jobsense.stage.")}
     assert max(stages, key=lambda key: float(stages[key])) == f"jobsense.stage.{stage}_ms"
     assert float(stages[f"jobsense.stage.{stage}_ms"]) == pytest.approx(1000 * trace.seconds(span), rel=0.02)
     assert trace.seconds(span) > 0.9 * HELD_S
     assert accounted_for(trace) > 0.9
-    assert "response.encode" in {found.name for found in trace.spans}
+
+
+async def test_a_cold_model_is_told_from_a_slow_one(
+    settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are long in `embed`; `jobsense.embed.load_ms` says of how much of that the model was being loaded."""
+    with FakeOllama(dimensions=32, loaded=True) as fake:
+        async with tracing(settings, dsn, monkeypatch, quick(fake.url)) as traced:
+            await create(traced)
+            fake.set(item_delay_s=HELD_S)
+            slow = await traced.search("nurse")
+            fake.set(item_delay_s=0.0, loaded=False, load_delay_s=HELD_S)
+            cold = await traced.search("midwife")
+    span = "embeddings nomic-embed-text"
+    for trace in (slow, cold):
+        assert longest(trace) == span
+        assert trace.on_root["jobsense.search.degraded"] is False
+        assert float(trace.on_root["jobsense.stage.embed_ms"]) > 900 * HELD_S
+    assert float(slow.on(span)["jobsense.embed.load_ms"]) < 100 * HELD_S
+    loading_ms = float(cold.on(span)["jobsense.embed.load_ms"])
+    assert 900 * HELD_S < loading_ms <= float(cold.on_root["jobsense.stage.embed_ms"])
+    assert cold.on(span)["gen_ai.provider.name"] == "ollama"
 
 
 async def test_was_its_vector_remembered(traced: Traced) -> None:

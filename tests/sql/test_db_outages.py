@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import service.db
+import service.db_prepare
 from service.access.queries import ensure_tenant
 from service.db import Database, session
 from service.embedded.server import EmbeddedPostgres
@@ -176,7 +177,7 @@ async def test_database_without_pgvector_is_refused(empty_dsn: str) -> None:
 
 async def test_old_pgvector_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An extension older than what the statements need is refused with its version."""
-    monkeypatch.setattr(service.db, "OLDEST_PGVECTOR", (99, 0))
+    monkeypatch.setattr(service.db_prepare, "OLDEST_PGVECTOR", (99, 0))
     with pytest.raises(SchemaError, match=r"pgvector 0\.\d+\.\d+ is too old"):
         await Database.open(dsn)
 

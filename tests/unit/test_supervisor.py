@@ -18,7 +18,9 @@ from service.stopping import Stop
 from service.supervisor import COULD_NOT_START, supervise
 
 
-def live(lives: Sequence[str], folder: Path, sockets: Sequence[socket.socket], served: Callable[[], object]) -> None:
+def live(
+    lives: Sequence[str], folder: Path, sockets: Sequence[socket.socket], served: Callable[[], object], _number: int
+) -> None:
     """A process that does at its nth start what the nth of `lives` says."""
     number = len(list(folder.iterdir()))
     (folder / str(number)).touch()
