@@ -80,7 +80,7 @@ def _link(trace_id: int, span_id: int, attributes: Mapping[str, Any]) -> bytes:
 
 
 def _attribute(tag: int, key: str, value: Any) -> bytes:
-    kind = type(value)
+    kind: type = type(value)
     if kind is float:
         return _before_double(tag, key) + _DOUBLE(value)
     if kind is not str and kind is not int and kind is not bool:

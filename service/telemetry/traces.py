@@ -89,7 +89,7 @@ class Tracing:
         flush.start()
         flush.join(_FLUSH_S)
         self._exporter.shutdown()  # ends the wait between two tries
-        self._processor.shutdown()
+        self._processor.shutdown()  # type: ignore[no-untyped-call]
 
     def flush(self) -> None:
         """Deliver what waits; blocks."""
@@ -131,7 +131,7 @@ def _span_name(template: str, attributes: dict[str, Value]) -> str:
 
 
 def _events(record: Record) -> list[Event]:
-    events = [(name, record.wall_ns(moment), attributes) for name, moment, attributes in record.events]
+    events: list[Event] = [(name, record.wall_ns(moment), attributes) for name, moment, attributes in record.events]
     if record.exception is not None:
         events.append(("exception", time.time_ns(), exception_fields(record.exception)))
     return events
@@ -222,7 +222,7 @@ class _Tracer(trace.NoOpTracer):
     ) -> trace.Span:
         """Start the span of a request, whose times and ids are those of its record."""
         if (record := current_record_var.get()) is None:
-            return super().start_span(name, context, *args, attributes=attributes, **more)
+            return super().start_span(name, context, *args, attributes=attributes, **more)  # type: ignore[misc] # as the SDK has it
         caller = trace.get_current_span(context).get_span_context()
         return _RequestSpan(record, self._processor, attributes, caller.trace_state)
 

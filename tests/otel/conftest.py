@@ -1,6 +1,6 @@
 """The whole application with every trace kept, and a collector that has what it exported."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ class Traced:
         await self.stack.telemetry.flush()
         return await self.by_id([span for span in self.stack.receiver.spans if span.name == name][-1].trace_id.hex())
 
-    async def take_in(self, folder: Path, *rows: dict[str, object]) -> Report:
+    async def take_in(self, folder: Path, *rows: Mapping[str, object]) -> Report:
         """Take in a file of these rows, as `jobsense ingest` does."""
         file = folder / "postings.jsonl"
         file.write_bytes(b"\n".join(msgspec.json.encode(row) for row in rows))

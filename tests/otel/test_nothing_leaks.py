@@ -99,7 +99,7 @@ def found(traced: Traced) -> list[str]:
 def failing(*given: Any, **more: Any) -> Any:
     """A fault of ours, in whose message and chain stand the arguments, as Python and the driver quote them."""
     try:
-        return {}[repr((given, more))]
+        return dict[str, Any]()[repr((given, more))]
     except KeyError as error:
         raise ValueError(f"invalid input for query argument $3: {(given, more)!r} (a str is expected)") from error
 
@@ -113,7 +113,7 @@ async def test_errors_quote_nobody(traced: Traced, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(traced.embedder, "embed_documents", failing)
     statuses = await ask_everything(traced.service)
     assert statuses.count(500) > 5, statuses
-    worker = Loop("worker", parts.worker.step)
+    worker = Loop("worker", parts.worker.run_once)
     worker.start()
     while b"loop.failed" not in traced.stack.log.getvalue():
         await until_next_look_async()

@@ -70,7 +70,9 @@ def encoded(span: ReadableSpan, links: list[tuple[SpanContext, dict[str, Any]]] 
 
 def read(*spans: bytes) -> ExportTraceServiceRequest:
     """What a collector makes of a request with these spans."""
-    return ExportTraceServiceRequest.FromString(encode_request(RESOURCE.attributes, SCOPE, spans))
+    sent = ExportTraceServiceRequest()
+    sent.ParseFromString(encode_request(RESOURCE.attributes, SCOPE, spans))
+    return sent
 
 
 @settings(max_examples=200, deadline=None)
