@@ -12,7 +12,6 @@ AT_ONCE_SHARE = 0.3
 LONG_HOLD_S = 34.0
 """Longer than a lease: what the stopped process had claimed is done by another before it goes on."""
 LONG_RUN = 100
-SHORT_RUN = 20
 EARLY_SHARE = 0.8
 """In a short run most ends that may leave a lease behind come first: the last lease has to lapse before it is over."""
 
@@ -35,6 +34,8 @@ DECK: Mapping[str, int] = MappingProxyType(
     }
 )
 """Twenty ends, and how often each is among them."""
+SHORT_RUN = len(DECK)
+"""A run in which each of them comes once."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def draw(seed: str, kills: int) -> list[Step]:
     steps: list[Step] = []
     while len(steps) < kills:
         if not deck:
-            deck = [name for name, times in DECK.items() for _ in range(times)]
+            deck = [name for name, times in DECK.items() for _ in range(times if kills > SHORT_RUN else 1)]
             rng.shuffle(deck)
             if kills <= SHORT_RUN:
                 deck.sort(key=lambda name: name.startswith(("worker", "postgres")) and rng.random() < EARLY_SHARE)
