@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-postgres coverage test-long node lint audit sbom openapi format lock clean
+.PHONY: help install run test test-postgres coverage test-long bench bench-guard node lint audit sbom openapi format lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,21 @@ coverage: install ## The same under the tracing of coverage, slower, and 95 % of
 test-long: install ## Run the tests that take minutes: faults, recall, a million rows (an hour or less).
 	@$(missing)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m long $(ARGS)
+
+# SIZE: postings (20k, 200k, 1m; the database is kept in .make/bench); QUICK=1: two minutes, for a first impression.
+export SIZE QUICK
+bench: install .make/bench/.installed ## Compare with a usual service and with bare PostgreSQL (15 minutes); SIZE=200k, QUICK=1.
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-guard: install ## Fail when requests have become dearer: instructions and allocations counted, no times.
+	@$(BIN)/python -m tests.bench.guard $(ARGS)
+
+.make/bench/.installed: requirements/bench.txt
+	@echo 'Installing the reference service, what requirements/bench.txt pins, into .make/bench/venv'
+	@$(PYTHON) -m venv --clear .make/bench/venv
+	@.make/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/bench.txt
+	@touch $@
 
 # Says beforehand what -ra says at the end, test by test.
 define missing
@@ -94,6 +109,7 @@ lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newes
 	@$(COMPILE) pyproject.toml -c requirements/constraints.in -o requirements/run.txt
 	@$(COMPILE) pyproject.toml --extra embedded --extra local requirements/dev.in -c requirements/run.txt \
 	  --override requirements/overrides.in -o requirements/dev.txt
+	@$(COMPILE) requirements/bench.in -c requirements/run.txt -o requirements/bench.txt
 	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
 
 .make/lock/bin/uv: requirements/lock.txt

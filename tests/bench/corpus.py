@@ -30,7 +30,7 @@ PLACES = (
 KINDS = ("full_time", "part_time", "contract", "internship", "temporary")
 _SIZES = {"places": len(PLACES), "kinds": len(KINDS)}
 
-MEANINGS = 40
+MEANINGS = 64
 """Dimensions in which words differ. More make the neighbours of a text harder to find, for HNSW as for people."""
 OF_TITLE, OF_TEXT = 1.0, 0.22
 """Weight of a word that titles have, and of any other word of the sample."""
@@ -44,7 +44,7 @@ Matrix = NDArray[np.float32]
 
 def _zipf(count: int) -> list[float]:
     """Cumulative weights 1, 1/2, 1/3, ..."""
-    return np.cumsum(1 / np.arange(1, count + 1)).tolist()
+    return list(np.cumsum(1 / np.arange(1, count + 1)))
 
 
 @lru_cache(maxsize=1)
@@ -84,7 +84,7 @@ def posting(number: int, *, source: str | None = None) -> dict[str, Any]:
 
 def search_text(number: int) -> str:
     """A search text: the words of a title and two or three of a posting's. Hardly ever the same for two numbers."""
-    dice = random.Random(-1 - number)  # noqa: S311 - words of a search, no secrets
+    dice = random.Random(f"search {number}")  # noqa: S311 - words of a search, no secrets
     found = material()
     return f"{dice.choice(found.titles).lower()} {' '.join(dice.choices(found.words, k=dice.randint(2, 3)))}"
 

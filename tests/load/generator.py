@@ -10,6 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,6 +27,11 @@ def post(address: str, path: str, body: object) -> bytes:
     host = urlsplit(address).netloc
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
     return head.encode() + _END_OF_HEAD + content
+
+
+def get(address: str, path: str) -> bytes:
+    """A GET request, byte for byte."""
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(address).netloc}\r\n\r\n".encode()
 
 
 def arrivals(rate: float, seconds: float, *, seed: int | None = None) -> Iterator[float]:
@@ -49,8 +55,7 @@ class _Connection(asyncio.Protocol):
         self.due: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
 
     def ask(self, request: bytes, due: float) -> None:
         """Send a request that was due at this time of the loop."""

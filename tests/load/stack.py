@@ -39,12 +39,14 @@ async def until(
 class Program:
     """A process with its output in a file: a pipe would have to be read by whoever measures."""
 
-    def __init__(self, name: str, arguments: Iterable[str], *, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, arguments: Iterable[str], *, folder: Path, env: Mapping[str, str], python: str = sys.executable
+    ) -> None:
         self.name = name
         self._path = folder / f"{name}.log"
         with self._path.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [python, "-m", *arguments],
                 cwd=folder,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
@@ -71,7 +73,7 @@ class Program:
 
     def cpu_s(self) -> float:
         """Processor time of the process so far."""
-        return _cpu_s(self.process.pid)[0]
+        return cpu_s_of(self.process.pid)[0]
 
     def cpu_ns(self) -> int:
         """The same in nanoseconds, by the processor-time clock that Linux has for every process."""
@@ -88,18 +90,18 @@ class Program:
         return self.process.wait()
 
 
-def _cpu_s(pid: int) -> tuple[float, float]:
+def cpu_s_of(pid: int) -> tuple[float, float]:
     """Processor time of a process, and of its children that ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own, of_children = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
     return own / _TICKS, of_children / _TICKS
 
 
-def _cpu_s_of_family(pid: int) -> float:
+def cpu_s_of_family(pid: int) -> float:
     """Processor time of the parent of a process and of all its children, those that ended included."""
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return sum(_cpu_s(parent)) + sum(_cpu_s(int(child))[0] for child in children)
+    return sum(cpu_s_of(parent)) + sum(cpu_s_of(int(child))[0] for child in children)
 
 
 class Stack:
@@ -210,7 +212,7 @@ class Stack:
         """Processor time so far of each process, of the database server as a whole."""
         used = {program.name: program.cpu_s() for program in self._programs}
         pid = await self._database.fetchval("select pid from pg_stat_activity where backend_type = 'checkpointer'")
-        return used | {"postgres": _cpu_s_of_family(pid)}
+        return used | {"postgres": cpu_s_of_family(pid)}
 
 
 @asynccontextmanager

@@ -1,0 +1,91 @@
+"""Searches while a backlog is embedded by a worker beside the service, at a model that serves one text at a time.
+
+The same definition as tests/long/test_latency_while_indexing.py, shorter: searches at a modest rate, whatever becomes
+of them, first with nothing to embed and then while postings wait; p99 of the latter over p99 of the former.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+
+import msgspec
+
+from tests.bench.corpus import posting, search_text
+from tests.bench.stand import Stand
+from tests.bench.workloads import JOBS, NEW, SEARCH, SERVICES
+from tests.load.generator import open_loop, post
+from tests.load.report import Report
+from tests.load.stack import until
+
+RATE = 40.0
+IDLE_S, BUSY_S = 6.0, 8.0
+POSTINGS, BATCH = 3_000, 1_000
+"""More than are embedded in that time, at 5 ms each."""
+
+
+class Round(msgspec.Struct):
+    """p99 with nothing to embed and with a backlog, in milliseconds, and how many postings were embedded a second."""
+
+    idle_p99_ms: float
+    busy_p99_ms: float
+    embedded_rate: float
+
+    @property
+    def slower(self) -> float:
+        """How many times as long."""
+        return self.busy_p99_ms / self.idle_p99_ms
+
+
+async def measure(stand: Stand, rounds: int) -> dict[str, list[Round]]:
+    """Both services by turns, each with its own worker."""
+    numbers, found = count(5 * 10**6), dict[str, list[Round]]({side: [] for side in SERVICES})
+    await stand.knobs(one_by_one=True, known=[])
+    try:
+        for _ in range(rounds):
+            for side, made in found.items():
+                made.append(await _round(stand, side, numbers))
+                stand.say(f"search while a backlog is embedded, {side}: {made[-1]}")
+    finally:
+        await stand.knobs(one_by_one=False)
+    return found
+
+
+async def _round(stand: Stand, side: str, numbers: "count[int]") -> Round:
+    texts = (search_text(4 * 10**8 + next(numbers)) for _ in count())
+    worker = "worker" if side == "jobsense" else "reference-worker"
+    if side == "jobsense":
+        stand.begin_jobsense(worker, "worker")
+    else:
+        stand.begin_reference_worker()
+    try:
+        await _searches(stand, side, texts, 1.0)
+        idle = await _searches(stand, side, texts, IDLE_S)
+        for _ in range(POSTINGS // BATCH):
+            rows = [posting(next(numbers), source=NEW) for _ in range(BATCH)]
+            await stand.ask(side, "POST", f"{JOBS}/batch", rows)
+
+        async def has_begun() -> bool:
+            return await waiting(stand) < POSTINGS - 30
+
+        await until(has_begun)
+        before = await waiting(stand)
+        busy = await _searches(stand, side, texts, BUSY_S)
+        after = await waiting(stand)
+        assert after > 0, "the backlog was embedded too soon"
+    finally:
+        await stand.stop_program(worker)
+        await stand.forget_new()
+        await stand.database.execute("vacuum passage_g1", timeout=600)
+    return Round(idle.latency_s(0.99) * 1000, busy.latency_s(0.99) * 1000, (before - after) / BUSY_S)
+
+
+async def _searches(stand: Stand, side: str, texts: Iterator[str], seconds: float) -> Report:
+    address = stand.address[side]
+    requests = (post(address, SEARCH, {"text": text, "mode": "semantic"}) for text in texts)
+    report = await open_loop(address, requests, rate=RATE, seconds=seconds)
+    assert report.statuses().keys() == {200}, report.statuses()
+    return report
+
+
+async def waiting(stand: Stand) -> int:
+    """Postings that are not embedded yet."""
+    return int(await stand.database.fetchval("select count(*) from embedding_task where failed_at is null"))
