@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import agreement, backlog, recall, starting
+from tests.bench import agreement, backlog, importing, recall, starting
 from tests.bench.about import about
 from tests.bench.goals import Measured, verdicts
 from tests.bench.profiling import Profile, profile
@@ -81,6 +81,10 @@ async def profiles_of_missed(
         for name in missed
         if name in workloads
     ]
+    if "backlog" in missed:
+        made.append(await backlog.profile(stand))
+    if "start" in missed:
+        made.append(await importing.profile())
     return [one for one in made if one is not None]
 
 

@@ -4,12 +4,15 @@ The same definition as tests/long/test_latency_while_indexing.py, shorter: searc
 of them, first with nothing to embed and then while postings wait; p99 of the latter over p99 of the former.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from itertools import count
 
 import msgspec
 
 from tests.bench.corpus import posting, search_text
+from tests.bench.profiling import Profile, look_on
 from tests.bench.stand import Stand
 from tests.bench.workloads import JOBS, NEW, SEARCH, SERVICES
 from tests.load.generator import open_loop, post
@@ -49,7 +52,29 @@ async def measure(stand: Stand, rounds: int) -> dict[str, list[Round]]:
     return found
 
 
-async def _round(stand: Stand, side: str, numbers: "count[int]") -> Round:
+async def profile(stand: Stand) -> Profile | None:
+    """What JobSense does while it searches beside a worker that embeds."""
+    await stand.knobs(one_by_one=True, known=[])
+    try:
+        looking = partial(look_on, stand, "backlog", "search while a backlog is embedded", BUSY_S - 1)
+        made: list[Profile | None] = []
+
+        async def look() -> None:
+            made.append(await looking())
+
+        await _round(stand, "jobsense", count(6 * 10**6), meanwhile=look)
+        return made[0]
+    finally:
+        await stand.knobs(one_by_one=False)
+
+
+async def _nothing() -> None:
+    """Nobody looks on."""
+
+
+async def _round(
+    stand: Stand, side: str, numbers: "count[int]", *, meanwhile: Callable[[], Awaitable[None]] = _nothing
+) -> Round:
     texts = (search_text(4 * 10**8 + next(numbers)) for _ in count())
     worker = "worker" if side == "jobsense" else "reference-worker"
     if side == "jobsense":
@@ -68,7 +93,7 @@ async def _round(stand: Stand, side: str, numbers: "count[int]") -> Round:
 
         await until(has_begun)
         before = await waiting(stand)
-        busy = await _searches(stand, side, texts, BUSY_S)
+        busy, _ = await asyncio.gather(_searches(stand, side, texts, BUSY_S), meanwhile())
         after = await waiting(stand)
         assert after > 0, "the backlog was embedded too soon"
     finally:

@@ -21,28 +21,36 @@ class Profile(msgspec.Struct):
 
     title: str
     samples: int
+    unit: str
     packages: list[tuple[str, float]]
     functions: list[tuple[str, float]]
 
 
 async def profile(stand: Stand, workload: Workload, *, seconds: float, number: int) -> Profile | None:
     """Run the workload once more at JobSense and look on; None where py-spy may not."""
-    written = stand.folder / f"{workload.name}.stacks"
     if workload.before is not None:
         await workload.before(seconds, number)
+    turn = workload.sides["jobsense"](seconds + 0.5, number)
+    made, _ = await asyncio.gather(look_on(stand, workload.name, workload.title, seconds), turn())
+    if workload.after is not None:
+        await workload.after()
+    return made
+
+
+async def look_on(stand: Stand, name: str, title: str, seconds: float) -> Profile | None:
+    """Take samples of JobSense for so long, whatever it does; None where py-spy may not."""
+    written = stand.folder / f"{name}.stacks"
     pid = stand.programs["jobsense"].process.pid
     arguments = ["record", "--pid", str(pid), "--format", "raw", "--output", str(written), "--nonblocking"]
     limits = ["--duration", str(max(1, round(seconds))), "--rate", str(SAMPLES_A_SECOND)]
     looking = await asyncio.create_subprocess_exec(
         PY_SPY, *arguments, *limits, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, (_, said) = await asyncio.gather(workload.sides["jobsense"](seconds + 0.5, number)(), looking.communicate())
-    if workload.after is not None:
-        await workload.after()
+    _, said = await looking.communicate()
     if looking.returncode:
-        stand.say(f"no profile of {workload.title}: {said.decode(errors='replace').strip()[:300]}")
+        stand.say(f"no profile of {title}: {said.decode(errors='replace').strip()[:300]}")
         return None
-    return summed(workload.title, written)
+    return summed(title, written)
 
 
 def summed(title: str, path: Path) -> Profile:
@@ -57,6 +65,7 @@ def summed(title: str, path: Path) -> Profile:
     return Profile(
         title,
         total,
+        "samples of its busy threads",
         [(name, count / total) for name, count in packages.most_common(10)],
         [(name, count / total) for name, count in functions.most_common(FUNCTIONS)],
     )

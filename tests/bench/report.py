@@ -164,7 +164,7 @@ def _profile(profile: Profile) -> str:
     rows = [
         f"## Missed: {profile.title}",
         "",
-        f"Where JobSense spends its time at this work ({profile.samples} samples of its busy thread):",
+        f"Where JobSense spends its time there ({profile.samples:,} {profile.unit}):",
         "",
         "| of what | share |",
         "|---|---|",
