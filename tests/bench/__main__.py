@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from tests.bench import agreement, backlog, importing, recall, starting
@@ -62,6 +63,7 @@ async def measure(stand: Stand, plan: Plan, workloads: dict[str, Workload], othe
         say(f"recall: {measured.recall}")
     for name, workload in workloads.items():
         measured.results[name] = await run(stand, workload, plan)
+        (stand.folder / "so-far.json").write_bytes(msgspec.json.encode(measured))
     pids = {side: stand.programs[side].process.pid for side in SERVICES}
     measured.memory_mib = {side: starting.memory_mib(pid, "VmHWM") for side, pid in pids.items()}
     if "start" in others:

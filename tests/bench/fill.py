@@ -88,7 +88,6 @@ async def _make_generation(dsn: str, embedder_url: str) -> None:
 
 
 async def _fill(connection: "asyncpg.Connection[asyncpg.Record]", numbers: range, say: Say) -> dict[str, float]:
-    await connection.execute("set maintenance_work_mem = '2GB'; set max_parallel_maintenance_workers = 2")
     definitions = {
         name: await connection.fetchval("select indexdef from pg_indexes where indexname = $1", name) for name in DEAR
     }

@@ -30,19 +30,18 @@ async def measure(stand: Stand) -> dict[str, Recall]:
     """The recall of each service, with the ef_search that both use."""
     texts = [search_text(2 * 10**8 + number) for number in range(QUERIES)]
     await stand.knobs(known=[f"search_query: {text}" for text in texts])
-    found = {}
-    for side in SERVICES:
-        everywhere = await _recall(stand, side, texts, filtered=False)
-        found[side] = Recall(everywhere, await _recall(stand, side, texts, filtered=True))
-    return found
+    everywhere = await _recalls(stand, texts, filtered=False)
+    filtered = await _recalls(stand, texts, filtered=True)
+    return {side: Recall(everywhere[side], filtered[side]) for side in SERVICES}
 
 
-async def _recall(stand: Stand, side: str, texts: list[str], *, filtered: bool) -> float:
-    hits = 0
+async def _recalls(stand: Stand, texts: list[str], *, filtered: bool) -> dict[str, float]:
+    hits = dict.fromkeys(SERVICES, 0)
     for text, vector in zip(texts, vectors_of(texts), strict=True):
         place = fold(PLACE) if filtered else None
         rows = await stand.database.fetch(EXACT, HalfVector(vector), place, [KIND], timeout=300)
         body: dict[str, Any] = {"text": text, "mode": "semantic", "top_k": K, "filters": FILTERS if filtered else {}}
-        answer = (await stand.ask(side, "POST", SEARCH, body)).json()
-        hits += len({row[0] for row in rows} & {hit["job"]["id"] for hit in answer["results"]})
-    return hits / (K * len(texts))
+        for side in SERVICES:
+            answer = (await stand.ask(side, "POST", SEARCH, body)).json()
+            hits[side] += len({row[0] for row in rows} & {hit["job"]["id"] for hit in answer["results"]})
+    return {side: found / (K * len(texts)) for side, found in hits.items()}

@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True):
     backlogs: int = 5
 
 
-QUICK = Plan(rounds=3, seconds=1.2, warm_up_s=0.7, backlogs=1)
+QUICK = Plan(rounds=3, seconds=1.0, warm_up_s=0.5, backlogs=1)
 
 
 async def run(stand: Stand, workload: Workload, plan: Plan) -> Result:

@@ -238,7 +238,7 @@ def batch(stand: Stand) -> Workload:
             requests = iter([post(address, f"{JOBS}/batch", chunk) for chunk in chunks])
 
             async def turn() -> Turn:
-                most = {"seconds": LONGEST_S, "patience_s": LONGEST_S, "count": BATCHES}
+                most: dict[str, Any] = {"seconds": LONGEST_S, "patience_s": LONGEST_S, "count": BATCHES}
                 report = await closed_loop(address, requests, clients=WRITERS, **most)
                 return Turn.of_report(report, status=200, units_each=BATCH)
 
