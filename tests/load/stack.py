@@ -39,6 +39,9 @@ async def until(
 class Program:
     """A process with its output in a file: a pipe would have to be read by whoever measures."""
 
+    process_group: int | None = None
+    """0: one of its own, which Ctrl-C on the terminal does not reach."""
+
     def __init__(
         self, name: str, arguments: Iterable[str], *, folder: Path, env: Mapping[str, str], python: str = sys.executable
     ) -> None:
@@ -52,6 +55,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=self.process_group,
             )
 
     def text(self) -> str:
