@@ -9,11 +9,12 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no
 # More for pytest, as in: make test ARGS='tests/unit -k money'.
 ARGS ?=
 # Whatever the environment says, what Python compiled is kept: pytest's own workers and a hundred processes read it.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
+  -m 'not long and not containers'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-postgres coverage test-long bench bench-guard load scale node lint audit sbom openapi format \
-  lock clean
+.PHONY: help install run test test-postgres coverage test-long bench bench-guard load scale image test-containers node lint audit sbom openapi \
+  format lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +65,17 @@ bench-guard: install ## Fail when requests have become dearer: instructions coun
 	@.make/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  -r requirements/bench.txt
 	@touch $@
+
+image: ## Build the image `jobsense`, labelled with version and revision; needs docker, or ENGINE='podman'.
+	@$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) --file Containerfile --tag jobsense \
+	  --build-arg BASE=$(BASE) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+ENGINE ?= docker
+BASE ?= python:3.13-slim
+
+test-containers: install ## Build the image, bring compose.yaml up, journey through it and break it; needs a Docker engine.
+	@REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) JOBSENSE_TEST_CONTAINERS=required \
+	  $(BIN)/python -m pytest -m containers -p no:cacheprovider $(ARGS) tests/containers
 
 # Says beforehand what -ra says at the end, test by test.
 define missing
@@ -127,6 +139,7 @@ lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newes
 	  --override requirements/overrides.in -o requirements/dev.txt
 	@$(COMPILE) requirements/bench.in -c requirements/run.txt -o requirements/bench.txt
 	@$(COMPILE) requirements/load.in -o requirements/load.txt
+	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
 
 .make/lock/bin/uv: requirements/lock.txt

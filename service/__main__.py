@@ -1,6 +1,7 @@
 """The command `jobsense`: finds the commands, and turns errors into one clear line and an exit code."""
 
 import asyncio
+import signal
 import sys
 from importlib import import_module
 
@@ -61,6 +62,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C or SIGTERM."""
+    # As the first process of a container it would not get a signal that it does not handle, and commands begin to
+    # listen only when they are imported.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -42,6 +42,7 @@ POOL_TIMEOUT_S = 2.0
 CONNECT_TIMEOUT_S = 5.0
 RELEASE_S = 1.0  # for a cancelled statement to end in the server; then its connection is cut
 LOCK_TIMEOUT_S = 5.0
+ABANDONED_S = 10.0  # for a transaction that does nothing: cut off, nobody will end it, and others wait for its rows
 STATEMENT_TIMEOUT_S = 30.0
 SILENCE_S = 2.0  # past its statement timeout, a server that says nothing hangs
 
@@ -91,7 +92,7 @@ class Database:
                     "plan_cache_mode": "auto",
                     "statement_timeout": f"{int(statement_timeout_s * 1000)}",
                     "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}",
-                    "idle_in_transaction_session_timeout": "60s",
+                    "idle_in_transaction_session_timeout": f"{int(ABANDONED_S * 1000)}",
                     "timezone": "UTC",
                 },
             )

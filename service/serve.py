@@ -17,11 +17,11 @@ from uvicorn.loops.auto import auto_loop_factory
 from service.app import App, build_version, create_app
 from service.config import Settings
 from service.connection import Connection
-from service.errors import DatabaseUnavailable, OperatorError, TryLater
+from service.errors import DatabaseUnavailable, OperatorError
 from service.health.domain import Health
-from service.http.problem import send_problem
 from service.http.streaming import CUT_KEY
 from service.parts import prepare_schema
+from service.requests import Requests
 from service.stopping import Stop, current_stop
 from service.supervisor import CHILD_STOP_S, COULD_NOT_START, base_url, listening, supervise, when_orphaned
 from service.telemetry.lifecycle import Identification, Telemetry, start_telemetry
@@ -30,6 +30,9 @@ from service.telemetry.sampling import read_otel
 
 log = get_logger(__name__)
 
+LINGER_S = 1.5
+"""For how long new requests are taken after the signal, where somebody asks for readiness again and again: whoever
+does is told that this process leaves, and needs a moment to send requests elsewhere."""
 DRAIN_S = 4.5
 """What running requests get from the signal on; then those without an answer are answered 503."""
 ANSWER_S = 0.3
@@ -108,8 +111,8 @@ async def serve_on(
 ) -> None:
     """Serve a database that is up to date in this process until the stop; spans are delivered at the end."""
     app = create_app(settings, dsn, telemetry, stop)
-    requests = _Requests(app)
-    server = _Server(_config(settings, telemetry.observe(requests)), requests)
+    requests = Requests(app)
+    server = _Server(_config(settings, telemetry.observe(requests)), requests, app)
     app.state[CUT_KEY] = server.cut
     stop.on_ask(server.ask_to_stop, server.give_up)
     serving = asyncio.create_task(server.serve(list(sockets)), name="serve")
@@ -142,56 +145,14 @@ async def _tell(ready: Coroutine[Any, Any, None], server: "_Server", serving: as
         raise error
 
 
-class _Requests:
-    """The requests being served; they can be given up together, and those without an answer get one."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self.turns_away = app.turns_away
-        self._limits: set[asyncio.Timeout] = set()
-        self._given_up = False
-        self.lifespan_fault: Exception | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request, or the lifespan."""
-        if scope["type"] != "http":
-            try:
-                await self._app(scope, receive, send)
-            except Exception as error:
-                self.lifespan_fault = error
-                raise
-            return
-        limit = asyncio.timeout(0 if self._given_up else None)
-
-        async def answer(message: Any) -> None:
-            self._limits.discard(limit)  # half an answer is worse than one that is cut: the caller cannot tell
-            await send(message)
-
-        try:
-            async with limit:
-                self._limits.add(limit)
-                await self._app(scope, receive, answer)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            await send_problem(scope, send, TryLater("The service is being stopped; try again", reason="stopping"))
-        finally:
-            self._limits.discard(limit)
-
-    def give_up(self) -> None:
-        """Answer 503 where no answer has begun."""
-        self._given_up = True
-        for limit in self._limits:
-            limit.reschedule(asyncio.get_running_loop().time())
-
-
 class _Server(uvicorn.Server):
     """uvicorn's server, which leaves signals to us, tells when it is up, and ends in time whatever its clients do."""
 
-    def __init__(self, config: uvicorn.Config, requests: _Requests) -> None:
+    def __init__(self, config: uvicorn.Config, requests: Requests, app: App) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
         self._requests = requests
+        self._app = app
         self._starting: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -210,7 +171,7 @@ class _Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except SystemExit:
-            if (away := _database_fault(self._requests.lifespan_fault)) is not None:
+            if (away := self._requests.database_fault()) is not None:
                 raise away from None
             raise OperatorError("the service could not start; the log says why") from None
         if self.started:
@@ -222,15 +183,23 @@ class _Server(uvicorn.Server):
 
     def ask_to_stop(self) -> None:
         """Take no more requests, and give the running ones some time."""
-        self.should_exit = True
-        if self._starting is not None and not self.started:
-            self._starting.cancel()
-        asyncio.get_running_loop().call_later(DRAIN_S, self.give_up)
+        loop = asyncio.get_running_loop()
+        if self.started and self._app.state["health"].leave():
+            loop.call_later(LINGER_S, self._close)
+        else:
+            self._close()
+        loop.call_later(DRAIN_S, self.give_up)
 
     def give_up(self) -> None:
         """Give the running requests no more time."""
+        self._close()
         self._requests.give_up()
         asyncio.get_running_loop().call_later(ANSWER_S, self._cut)
+
+    def _close(self) -> None:
+        self.should_exit = True
+        if self._starting is not None and not self.started:
+            self._starting.cancel()
 
     def cut(self, scope: Any) -> None:
         """Cut the connection of one request, whatever its client has not read yet."""
@@ -241,13 +210,6 @@ class _Server(uvicorn.Server):
     def _cut(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-
-
-def _database_fault(error: BaseException | None) -> DatabaseUnavailable | None:
-    """The first one among what a lifespan ended with."""
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for one in error.exceptions if (found := _database_fault(one)) is not None), None)
-    return error if isinstance(error, DatabaseUnavailable) else None
 
 
 def _config(settings: Settings, asgi: Any) -> uvicorn.Config:

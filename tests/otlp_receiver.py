@@ -1,6 +1,11 @@
-"""A collector for tests: takes OTLP over HTTP/protobuf, keeps the spans, and can be told to refuse or to hang."""
+"""A collector for tests: takes OTLP over HTTP/protobuf, keeps the spans, and can be told to refuse or to hang.
 
+As a process of its own, `python -m tests.otlp_receiver --host H --port N`, it shows at /spans what it has got.
+"""
+
+import argparse
 import gzip
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -53,6 +58,22 @@ class OtlpReceiver:
         (found,) = [span for span in self.spans if span.name == name]
         return found
 
+    def listed(self) -> bytes:
+        """The spans as JSON: their names with the ids of trace, span and parent."""
+        with self._changed:
+            spans = list(self.spans)
+        return json.dumps(
+            [
+                {
+                    "name": one.name,
+                    "trace": one.trace_id.hex(),
+                    "id": one.span_id.hex(),
+                    "parent": one.parent_span_id.hex(),
+                }
+                for one in spans
+            ]
+        ).encode()
+
     def tree(self) -> set[tuple[str, str]]:
         """Give the spans as pairs of names: parent (empty for a root or a parent elsewhere) and child."""
         names = {span.span_id: span.name for span in self.spans}
@@ -65,8 +86,8 @@ def values(attributes: Iterable[KeyValue]) -> dict[str, Value]:
 
 
 @contextmanager
-def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """Run a receiver on a free port of the loopback address."""
+def otlp_receiver(host: str = "127.0.0.1", port: int = 0) -> Iterator[OtlpReceiver]:
+    """Run a receiver, on a free port of the loopback address unless another is given."""
 
     class Handler(BaseHTTPRequestHandler):
         """Decodes what the exporter posts."""
@@ -89,10 +110,19 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
             except OSError:
                 self.close_connection = True  # the exporter gave up while this was held
 
+        def do_GET(self) -> None:
+            """Show the spans."""
+            body = receiver.listed()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
     receiver = OtlpReceiver(f"http://127.0.0.1:{server.server_port}/v1/traces")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -104,3 +134,17 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def main() -> None:
+    """Receive until a signal comes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    with otlp_receiver(arguments.host, arguments.port):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

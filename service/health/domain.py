@@ -1,6 +1,8 @@
 """How the parts of the service are: each asked by itself, within a short time, once for all who ask at once."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ from service.health import queries
 from service.health.model import Part, Ready, Report
 
 PROBE_TIMEOUT_S = 2.0
+WATCHED_S = 15.0
+"""Whoever asks for readiness twice within this time is taken for a proxy that sends requests by the answer."""
 
 T = TypeVar("T")
 
@@ -24,9 +28,19 @@ class Health:
         self._version = version
         self._probes = probes
         self._asked: dict[str, asyncio.Task[Any]] = {}
+        self._looks: deque[float] = deque([-WATCHED_S], maxlen=2)
+        self._leaving = False
+
+    def leave(self) -> bool:
+        """Be not ready from now on; whether somebody watches, who will send requests elsewhere."""
+        self._leaving = True
+        return time.monotonic() - self._looks[0] < WATCHED_S
 
     async def ready(self) -> Ready:
         """Whether requests can be served."""
+        self._looks.append(time.monotonic())
+        if self._leaving:
+            return Ready("stopping", ["process"])
         database = await self._once("ready", lambda: _ask(self._database))
         return Ready("ready", []) if database.status == "up" else Ready("unavailable", ["database"])
 

@@ -78,6 +78,7 @@ def seconds() -> dict[str, float]:
         "wait for a lock of the database": LOCK_TIMEOUT_S,
         "a statement": app.STATEMENT_TIMEOUT_S,
         "wait for the shared store": TIMEOUT_S,
+        "new requests after SIGTERM, where readiness is watched": serve.LINGER_S,
         "running requests after SIGTERM": serve.DRAIN_S,
         "an idle connection": serve.KEEP_ALIVE_S,
         "a good key is believed": KEPT_S,

@@ -73,15 +73,15 @@ class FakeServer(uvicorn.Server):
         return Protocol
 
 
-def listen(port: int = 0) -> socket.socket:
-    """Return a listening loopback socket (0: any free port).
+def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
+    """Return a listening socket (0: any free port).
 
     Its protocol is named, because asyncio switches Nagle's algorithm off only on sockets that name theirs; without that
     every answer waits 40 ms for a delayed acknowledgement.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
+    listening.bind((host, port))
     listening.listen(128)
     return listening
 

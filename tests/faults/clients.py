@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -10,7 +10,6 @@ import msgspec
 from tests.faults.calls import Caller
 from tests.faults.ledger import Content, Entry, Key, Ledger, State
 from tests.faults.postings import write_posting
-from tests.faults.processes import Supervised
 from tests.faults.searches import Searches
 from tests.faults.timeline import Over, Timeline
 
@@ -25,11 +24,18 @@ FIND_SHARE = 0.5
 STALE_SHARE = 0.2
 
 
+class Served(Protocol):
+    """What clients call."""
+
+    async def wait_until_up(self) -> None:
+        """Wait until it works again."""
+
+
 class Client:
     """One client with one request at a time, so that it knows what each of its keys may hold."""
 
     def __init__(
-        self, number: int, address: str, service: Supervised, ledger: Ledger, timeline: Timeline, seed: str
+        self, number: int, address: str, service: Served, ledger: Ledger, timeline: Timeline, seed: str
     ) -> None:
         self.source = f"client-{number}"
         self._rng = random.Random(f"{seed} {self.source}")  # noqa: S311 - an experiment that can be repeated

@@ -37,7 +37,7 @@ async def test_connections_have_our_settings(narrow: Database, db: Database) -> 
     assert await show(db, "jit") == "off"
     assert await show(narrow, "statement_timeout") == "200ms"
     assert await show(db, "statement_timeout") == "30s"
-    assert await show(db, "idle_in_transaction_session_timeout") == "1min"
+    assert await show(db, "idle_in_transaction_session_timeout") == "10s"
     assert await show(db, "timezone") == "UTC"
     async with db.connection() as connection:
         ours = "select array_agg(name order by name) from pg_settings where source = 'client' and name = any ($1)"
