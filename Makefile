@@ -75,7 +75,7 @@ BASE ?= python:3.13-slim
 
 test-containers: install ## Build the image, bring compose.yaml up, journey through it and break it; needs a Docker engine.
 	@REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) JOBSENSE_TEST_CONTAINERS=required \
-	  $(BIN)/python -m pytest -m containers -p no:cacheprovider $(ARGS) tests/containers
+	  $(BIN)/python -m pytest -m containers -p no:cacheprovider -o faulthandler_timeout=300 $(ARGS) tests/containers
 
 # Says beforehand what -ra says at the end, test by test.
 define missing

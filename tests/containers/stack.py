@@ -41,7 +41,7 @@ def docker(*words: str, said: str | None = None, env: dict[str, str] | None = No
         check=False,
         capture_output=True,
         text=True,
-        input=said,
+        input="" if said is None else said,
         cwd=REPOSITORY,
         env=env,
         timeout=PATIENCE_S,
@@ -57,6 +57,7 @@ class Stack:
         unwanted = ("JOBSENSE_", "OTEL_", "COMPOSE_")
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         self._env |= {f"JOBSENSE_{name.upper()}": value for name, value in settings.items()}
+        self._password: str | None = None
         self._files = [word for file in FILES for word in ("--file", file)]
 
     def compose(self, *words: str, said: str | None = None) -> str:
@@ -94,9 +95,10 @@ class Stack:
         """The same as a URL."""
         return f"http://{self.address(part, port)}"
 
-    def logs(self, part: str) -> str:
-        """What a part wrote."""
-        return self.compose("logs", "--no-color", "--no-log-prefix", part)
+    def inside(self, part: str, *words: str, said: str | None = None) -> str:
+        """What a command in a part's container wrote; its standard input is attached only where there is some."""
+        given = () if said is None else ("--interactive",)
+        return docker("exec", *given, self.containers(part)[0], *words, said=said)
 
     async def do(self, *words: str) -> str:
         """Run docker without holding up the event loop."""
@@ -106,11 +108,12 @@ class Stack:
     async def database(self) -> AsyncIterator[Connection]:
         """A connection of the superuser."""
         host, _, port = (await asyncio.to_thread(self.address, "postgres", 5432)).rpartition(":")
-        password = await asyncio.to_thread(
-            self.compose, "exec", "-T", "postgres", "cat", "/run/secrets/jobsense/superuser_password"
-        )
+        if self._password is None:
+            self._password = await asyncio.to_thread(
+                self.inside, "postgres", "cat", "/run/secrets/jobsense/superuser_password"
+            )
         connection = await asyncpg.connect(
-            host=host, port=int(port), user="postgres", password=password.strip(), database="jobsense", timeout=10
+            host=host, port=int(port), user="postgres", password=self._password.strip(), database="jobsense", timeout=10
         )
         try:
             yield connection

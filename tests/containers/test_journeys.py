@@ -37,7 +37,7 @@ def test_the_file_is_clean_with_each_profile(engine: None, profiles: list[str]) 
 
 def test_the_curl_lines_of_the_readme(stack: Stack) -> None:
     """Each line of "Try it" works against the stack as it stands there, save for the port."""
-    stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "jobsense", "-c", "truncate job cascade")
+    stack.inside("postgres", "psql", "-U", "postgres", "-d", "jobsense", "-c", "truncate job cascade")
     address = stack.address("service", 8000)
     lines = blocks("Try it")[0].replace("\\\n", " ").replace("\n       ", " ").replace("127.0.0.1:8000", address)
     commands = [line for line in re.split(r"\n(?=curl)", lines) if line.strip()]
@@ -61,11 +61,11 @@ def test_the_commands_of_the_readme_run_in_the_containers(stack: Stack) -> None:
         json.dumps({"title": f"Nurse {number}", "company": "Afya", "source": "file", "external_id": str(number)}) + "\n"
         for number in range(20)
     )
-    said = stack.compose("exec", "-T", "worker", "jobsense", "ingest", "--no-embed", "-", said=rows)
+    said = stack.inside("worker", "jobsense", "ingest", "--no-embed", "-", said=rows)
     assert "20" in said
-    key = stack.compose("exec", "-T", "service", "jobsense", *inside[1].split()).split()
+    key = stack.inside("service", "jobsense", *inside[1].split()).split()
     assert any(word.startswith("js") or len(word) > 20 for word in key), key
-    stack.compose("exec", "-T", "worker", "jobsense", *inside[2].split())
+    stack.inside("worker", "jobsense", *inside[2].split())
     with httpx.Client(base_url=stack.url(), timeout=10) as client:
         listed = client.get("/api/v1/jobs", params={"source": "file", "limit": 100}).json()
     assert len(listed["items"]) == 20
@@ -104,9 +104,9 @@ def test_only_its_own_role_serves(stack: Stack) -> None:
     """The service is no superuser of its database, and what it is told of secrets is the name of a file."""
     role = "select rolsuper from pg_roles where rolname = 'jobsense'"
     asked = ("psql", "-U", "postgres", "-d", "jobsense", "-Atc", role)
-    assert stack.compose("exec", "-T", "postgres", *asked).strip() == "f"
-    environment = stack.compose("exec", "-T", "service", "python", "-c", "import os; print(os.environ)")
-    secret = stack.compose("exec", "-T", "service", "cat", "/run/secrets/jobsense/jwt_secret").strip()
+    assert stack.inside("postgres", *asked).strip() == "f"
+    environment = stack.inside("service", "python", "-c", "import os; print(os.environ)")
+    secret = stack.inside("service", "cat", "/run/secrets/jobsense/jwt_secret").strip()
     assert len(secret) == 64
     assert secret not in environment
     refused = subprocess.run(
@@ -122,5 +122,5 @@ def test_only_its_own_role_serves(stack: Stack) -> None:
 async def test_the_worker_has_metrics_for_prometheus(stack: Stack) -> None:
     """Prometheus can find every replica by its name: the worker offers what it did at its own port."""
     asked = "import urllib.request as r; print(r.urlopen('http://worker:9464/metrics', timeout=5).read().decode())"
-    said = await asyncio.to_thread(stack.compose, "exec", "-T", "service", "python", "-c", asked)
+    said = await asyncio.to_thread(stack.inside, "service", "python", "-c", asked)
     assert "jobsense_embed_queue_depth" in said
