@@ -89,7 +89,6 @@ class Database:
                     # A server's own defaults take searches off their indexes; others may share it, so ours go with us.
                     "jit": "off",
                     "random_page_cost": "1.1",
-                    "plan_cache_mode": "auto",
                     "statement_timeout": f"{int(statement_timeout_s * 1000)}",
                     "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}",
                     "idle_in_transaction_session_timeout": f"{int(ABANDONED_S * 1000)}",

@@ -138,7 +138,6 @@ def _work(machine: Machine) -> list[Setting]:
         Setting(
             "autovacuum_naptime", "15s", "the queue's rows die young; plans need fresh statistics after a bulk load"
         ),
-        Setting("autovacuum_vacuum_cost_delay", "10ms", "vacuuming takes its time, and searches keep their processor"),
     ]
     if machine.lz4:
         lines.append(

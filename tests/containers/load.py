@@ -112,7 +112,7 @@ async def under_load(stack: Stack, address: str | None = None) -> AsyncIterator[
     async with stack.database() as connection:
         await connection.execute("truncate job cascade")
     seed = secrets.token_hex(4)
-    load = Load(stack, address or await asyncio.to_thread(stack.url), seed)
+    load = Load(stack, address or str(await asyncio.to_thread(stack.url)), seed)
     running = asyncio.create_task(load.run())
     try:
         await load.more_writes()

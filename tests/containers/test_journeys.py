@@ -12,7 +12,7 @@ from tests.containers.stack import REPOSITORY, Stack
 from tests.faults.timeline import until
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-PROFILES = ([], ["metrics"], ["load"], ["metrics", "load"])
+PROFILES: tuple[list[str], ...] = ([], ["metrics"], ["load"], ["metrics", "load"])
 
 
 def blocks(heading: str) -> list[str]:
