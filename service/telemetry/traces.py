@@ -89,7 +89,7 @@ class Tracing:
         flush.start()
         flush.join(_FLUSH_S)
         self._exporter.shutdown()  # ends the wait between two tries
-        self._processor.shutdown()  # type: ignore[no-untyped-call]
+        self._processor.shutdown()  # type: ignore[no-untyped-call] # the SDK has no types here
 
     def flush(self) -> None:
         """Deliver what waits; blocks."""
@@ -284,4 +284,4 @@ class _WatchedExporter(SpanExporter):
     def shutdown(self) -> None:
         if not self._stopped:
             self._stopped = True
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # the exporter does not annotate it
+            self._exporter.shutdown()  # type: ignore[no-untyped-call] # the SDK has no types here  # the exporter does not annotate it
