@@ -251,16 +251,15 @@ class Searcher:
 
     async def _by_words(self, asked: Asked, degraded: Degraded | None) -> Found:
         request, position = asked.request, asked.position
-        async with self._db.connection(plans_for(request.filters)) as connection:
-            rows = await queries.search_lexical(
-                connection,
-                word_budget=BUDGET,
-                count=request.top_k + 1,
-                after_score=None if position is None else position.score,
-                after_id=None if position is None else position.id,
-                **asked.terms(),
-                **asked.parameters(),
-            )
+        rows = await queries.search_lexical(
+            self._db,
+            word_budget=BUDGET,
+            count=request.top_k + 1,
+            after_score=None if position is None else position.score,
+            after_id=None if position is None else position.id,
+            **asked.terms(),
+            **asked.parameters(),
+        )
         hits = [row for row in rows if row.place is not None]
         found = Found(served="lexical", rows=hits[: request.top_k], whole=rows[0], cut=False, shown=asked.shown)
         if len(hits) > request.top_k:
