@@ -12,7 +12,8 @@ ARGS ?=
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-postgres coverage test-long bench bench-guard node lint audit sbom openapi format lock clean
+.PHONY: help install run test test-postgres coverage test-long bench bench-guard load scale node lint audit sbom openapi format \
+  lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,21 @@ define missing
 $(BIN)/python -m tests.missing
 endef
 
+# More for the run, as in: make load ARGS='--users 200 --seconds 120', or --web, or --url http://127.0.0.1:8000.
+load: install .make/load/.installed ## Let locust's users at a service of its own, or at a given one; some limits fail it.
+	@$(BIN)/python -m tests.load $(ARGS)
+
+# A venv of its own, since locust patches sockets and brings a web framework. The lock is complete.
+.make/load/.installed: requirements/load.txt
+	@$(PYTHON) -m venv --clear .make/load
+	@echo 'Installing locust, what requirements/load.txt pins, into .make/load'
+	@.make/load/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# As in: make scale ARGS='--sizes 200000', or 1000000: an hour and 10 GB. What is made stays in .make/scale.
+scale: install ## Measure recall, time, sizes and builds against the number of postings: 20,000 and 60,000.
+	@$(BIN)/python -m tests.scale $(ARGS)
+
 node: ## Install the npm packages that the tests of the TypeScript client need, from their lock; .ci/run does.
 	@npm ci --prefix tests/clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
 
@@ -110,6 +126,7 @@ lock: .make/lock/bin/uv ## Make the locks in requirements/ again, with the newes
 	@$(COMPILE) pyproject.toml --extra embedded --extra local requirements/dev.in -c requirements/run.txt \
 	  --override requirements/overrides.in -o requirements/dev.txt
 	@$(COMPILE) requirements/bench.in -c requirements/run.txt -o requirements/bench.txt
+	@$(COMPILE) requirements/load.in -o requirements/load.txt
 	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
 
 .make/lock/bin/uv: requirements/lock.txt

@@ -40,7 +40,14 @@ class Program:
     """A process with its output in a file: a pipe would have to be read by whoever measures."""
 
     def __init__(
-        self, name: str, arguments: Iterable[str], *, folder: Path, env: Mapping[str, str], python: str = sys.executable
+        self,
+        name: str,
+        arguments: Iterable[str],
+        *,
+        folder: Path,
+        env: Mapping[str, str],
+        python: str = sys.executable,
+        own_group: bool = False,
     ) -> None:
         self.name = name
         self._path = folder / f"{name}.log"
@@ -52,6 +59,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=0 if own_group else None,  # Ctrl-C is for whoever started it
             )
 
     def text(self) -> str:
