@@ -76,9 +76,9 @@ load: install .make/load/.installed ## Let locust's users at a service of its ow
 
 # A venv of its own, since locust patches sockets and brings a web framework. The lock is complete.
 .make/load/.installed: requirements/load.txt
-	@$(PYTHON) -m venv --clear .make/load
-	@echo 'Installing locust, what requirements/load.txt pins, into .make/load'
-	@.make/load/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@echo 'Installing locust, what requirements/load.txt pins, into .make/load/venv'
+	@$(PYTHON) -m venv --clear .make/load/venv
+	@.make/load/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 # As in: make scale ARGS='--sizes 200000', or 1000000: an hour and 10 GB. What is made stays in .make/scale.

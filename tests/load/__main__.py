@@ -21,7 +21,7 @@ from tests.load.material import posting
 from tests.load.stack import BATCH, Program, until
 
 ROOT = Path(__file__).parents[2]
-LOCUST = ROOT / ".make" / "load" / "bin" / "locust"
+LOCUST = ROOT / ".make" / "load" / "venv" / "bin" / "locust"
 LATENCY_MS = 5
 """What the model server takes for a call: a small model on a graphics card."""
 PATIENCE_S = 300.0

@@ -16,14 +16,16 @@ from tests.bench.fill import fill
 from tests.cli.conftest import environment
 from tests.load.stack import Program
 from tests.scale import model, report
-from tests.scale.building import BINARY, INDEX, SCANT_MB, build
+from tests.scale.building import AMPLE_MB, BINARY, HELPERS, INDEX, SCANT_MB, build
 from tests.scale.looking import EFS, Queries, look_as_the_service, look_at_all, look_by_bits, look_by_index
 from tests.scale.model import Build, Step
 
 SIZES = (20_000, 60_000)
 QUERIES = 200
-MANY = 100_000
-"""Past this many the index is built once, by the filling, and not again to see its memory."""
+MANY, FEW = 100_000, 20_000
+"""Past so many the index of vectors is built once, by the filling, and not again to see its memory; up to so many it is
+built without room too, which takes many times as long."""
+STAGES = ("fill", "build", "look")
 GB = 2**30
 
 
@@ -61,7 +63,7 @@ async def database_of(server: EmbeddedPostgres, postings: int) -> str:
 
 
 async def grow(dsn: str, step: Step, folder: Path) -> None:
-    """Fill the database up, which builds the index of vectors."""
+    """Fill the database up, which builds the index of vectors as well."""
     async with embedder(folder) as address:
         took = await fill(dsn, address, step.postings, say)
     connection = await asyncpg.connect(dsn)
@@ -71,26 +73,24 @@ async def grow(dsn: str, step: Step, folder: Path) -> None:
         step.database_bytes = int(await connection.fetchval("select pg_database_size(current_database())"))
         if (seconds := took.get(f"{INDEX}_s")) is not None:
             size = int(await connection.fetchval("select pg_relation_size($1::text::regclass)", INDEX))
-            helpers = int(await connection.fetchval("show max_parallel_workers"))
-            step.builds = [Build("halfvec", seconds, size, 2048, min(2, helpers))]
+            step.builds = [Build("halfvec", seconds, size, AMPLE_MB, HELPERS)]
     finally:
         await connection.close()
 
 
 async def build_all(dsn: str, step: Step) -> None:
-    """The other builds: by one process, to see its memory; without room; and of the bits."""
+    """Every other build; the index of vectors is in the end as it was."""
+    wanted: dict[str, tuple[str, int, int]] = {"bits": (BINARY, AMPLE_MB, 0)}
+    if step.postings <= MANY:
+        wanted |= {"halfvec, one process": (INDEX, AMPLE_MB, 0), "halfvec": (INDEX, AMPLE_MB, HELPERS)}
+    if step.postings <= FEW:
+        wanted = {"halfvec, without room": (INDEX, SCANT_MB, 0), **wanted}
     connection = await asyncpg.connect(dsn)
     try:
-        wanted = [("bits", BINARY, {})]
-        if step.postings <= MANY:
-            wanted[:0] = [
-                ("halfvec, without room", INDEX, {"maintenance_mb": SCANT_MB}),
-                ("halfvec, one process", INDEX, {}),
-            ]
-        for name, index, more in wanted:
-            if step.build(name) is None:
-                step.builds.append(await build(connection, index, name, **more))
-                say(f"{step.postings:,}: {name} built in {step.builds[-1].seconds:.1f} s")
+        for name, (index, maintenance_mb, helpers) in wanted.items():
+            built = await build(connection, index, name, maintenance_mb=maintenance_mb, helpers=helpers)
+            step.builds = [one for one in step.builds if one.name != name] + [built]
+            say(f"{step.postings:,}: {name} built in {built.seconds:.1f} s")
         await connection.execute("vacuum analyze passage_g1", timeout=600)
     finally:
         await connection.close()
@@ -117,14 +117,14 @@ async def run(options: argparse.Namespace) -> None:
         for postings in sorted(options.sizes):
             step = model.load(folder, postings)
             dsn = await database_of(server, postings)
-            if "build" in options.only:
+            if "fill" in options.only:
                 await grow(dsn, step, folder)
+            if "build" in options.only:
                 await build_all(dsn, step)
-                model.save(folder, step)
             if "look" in options.only:
                 await look(dsn, step, options.queries)
-                model.save(folder, step)
                 say(f"{postings:,}: looked")
+            model.save(folder, step)
     say(f"the report: {report.write(model.every(folder), folder)}")
 
 
@@ -138,7 +138,7 @@ def main() -> None:
         default=".make/scale",
         help="database, figures and report; stays between runs",
     )
-    parser.add_argument("--only", nargs="+", choices=["build", "look"], default=["build", "look"])
+    parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--queries", type=int, default=QUERIES)
     parser.add_argument("--memory-gb", type=float, default=8.0, help="what the database server is set up for")
     options = parser.parse_args()

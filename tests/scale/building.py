@@ -23,6 +23,8 @@ DEFINITIONS = {
 }
 AMPLE_MB, SCANT_MB = 2048, 16
 """maintenance_work_mem: with room for every graph up to about 700,000 vectors, and with room for hardly any."""
+HELPERS = 2
+"""Parallel workers that a build may have; the server has no more than `max_parallel_workers`."""
 TIMEOUT_S = 7200.0
 _SAMPLE_S = 0.05
 
