@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,6 +65,9 @@ async def database_of(server: EmbeddedPostgres, postings: int) -> str:
 
 async def grow(dsn: str, step: Step, folder: Path) -> None:
     """Fill the database up, which builds the index of vectors as well."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"drop index if exists {BINARY}")  # of the smaller database that this one was made from
+    await connection.close()
     async with embedder(folder) as address:
         took = await fill(dsn, address, step.postings, say)
     connection = await asyncpg.connect(dsn)
@@ -111,7 +115,10 @@ async def look(dsn: str, step: Step, queries: int) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Do what was asked for, size by size, and write the report of all that is known."""
+    """Do what was asked for, size by size, and write the report of all that is known. SIGTERM ends it in order."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     folder: Path = options.folder
     async with EmbeddedPostgres(folder / "postgres", memory=int(options.memory_gb * GB)) as server:
         for postings in sorted(options.sizes):
@@ -119,13 +126,16 @@ async def run(options: argparse.Namespace) -> None:
             dsn = await database_of(server, postings)
             if "fill" in options.only:
                 await grow(dsn, step, folder)
+                model.save(folder, step)
             if "build" in options.only:
                 await build_all(dsn, step)
+                model.save(folder, step)
             if "look" in options.only:
                 await look(dsn, step, options.queries)
+                model.save(folder, step)
                 say(f"{postings:,}: looked")
-            model.save(folder, step)
-    say(f"the report: {report.write(model.every(folder), folder)}")
+    if steps := [step for step in model.every(folder) if step.looks]:
+        say(f"the report: {report.write(steps, folder)}")
 
 
 def main() -> None:
