@@ -214,7 +214,7 @@ _REASON = re.compile(r" --? \w|# (?!noqa)\w")
 
 def test_locks_are_pinned_and_hashed() -> None:
     """Every line of a lock is one exact version with its hashes."""
-    assert {path.stem for path in LOCKS} == {"dev", "lock", "run"}
+    assert {path.stem for path in LOCKS} == {"bench", "dev", "load", "lock", "run"}
     for path in LOCKS:
         entries = re.split(r"\n(?=\S)", path.read_text(encoding="utf-8").strip())
         loose = [entry for entry in entries if not entry.startswith("#") and not re.match(_PINNED, entry)]

@@ -168,12 +168,11 @@ class Partner(Visitor):
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: ArgumentParser) -> None:
     """What this file needs beside locust's own options."""
-    ours = parser.add_argument_group("JobSense")
-    ours.add_argument("--api-key", default="", env_var="JOBSENSE_LOAD_KEY", is_secret=True, help="sent as X-API-Key")
-    ours.add_argument("--source", default="linkedin", help="source of the postings that partners send")
-    ours.add_argument("--limits", default=str(LIMITS), help="TOML file of what a run has to hold")
-    ours.add_argument("--report", default=".make/load/report", help="folder of the report")
-    ours.add_argument("--jaeger", default="", help="address of a Jaeger, for links from trace ids")
+    parser.add_argument("--api-key", default="", env_var="JOBSENSE_LOAD_KEY", is_secret=True, help="sent as X-API-Key")
+    parser.add_argument("--source", default="linkedin", help="source of the postings that partners send")
+    parser.add_argument("--limits", default=str(LIMITS), help="TOML file of what a run has to hold")
+    parser.add_argument("--report", default=".make/load/report", help="folder of the report")
+    parser.add_argument("--jaeger", default="", help="address of a Jaeger, for links from trace ids")
 
 
 @events.request.add_listener

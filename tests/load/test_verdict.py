@@ -21,17 +21,17 @@ def test_a_run_that_holds_every_limit_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("figures", "said"),
     [
-        ({"failures": 11}, "search: 11 of 1000 failed, 1.00% are allowed"),
-        ({"p95_ms": 101.0}, "search: p95 is 101 ms, 100 are allowed"),
-        ({"p99_ms": 201.0}, "search: p99 is 201 ms, 200 are allowed"),
-        ({"requests": 9, "failures": 0}, "search: 9 requests, at least 10 are needed"),
+        (GOOD._replace(failures=11), "search: 11 of 1000 failed, 1.00% are allowed"),
+        (GOOD._replace(p95_ms=101), "search: p95 is 101 ms, 100 are allowed"),
+        (GOOD._replace(p99_ms=201), "search: p99 is 201 ms, 200 are allowed"),
+        (GOOD._replace(requests=9, failures=0), "search: 9 requests, at least 10 are needed"),
     ],
 )
-def test_every_limit_fails_a_run(change: dict[str, float], said: str) -> None:
+def test_every_limit_fails_a_run(figures: Figures, said: str) -> None:
     """Failures, both quantiles and too few requests are misses, each in a sentence."""
-    assert missed({"search": GOOD._replace(**change)}, LIMITS) == [said]  # type: ignore[arg-type]
+    assert missed({"search": figures}, LIMITS) == [said]
 
 
 def test_what_was_never_asked_fails_a_planned_run() -> None:

@@ -4,12 +4,11 @@ import asyncio
 import time
 from pathlib import Path
 
-import asyncpg
 
+from service.db import Connection
 from tests.load.stack import passing
 from tests.scale.model import Build
 
-Connection = asyncpg.Connection[asyncpg.Record]
 INDEX = "passage_g1_embedding_idx"
 BINARY = "scale_binary_idx"
 _GRAPH = "with (m = 16, ef_construction = 200)"

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-import asyncpg
 from pgvector import HalfVector
 
-from service.db import Database
+from service.db import Connection, Database
 from service.embedding import queries
 from service.embedding.model import QueryVector
 from service.search.domain import Searcher
@@ -16,7 +15,6 @@ from tests.bench.corpus import search_text, vectors_of
 from tests.load.report import quantile_of
 from tests.scale.model import Look
 
-Connection = asyncpg.Connection[asyncpg.Record]
 WANTED = 10
 TIE = 1e-4
 """Similarities this near are equal: halfvec keeps about three digits."""
