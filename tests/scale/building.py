@@ -4,7 +4,6 @@ import asyncio
 import time
 from pathlib import Path
 
-
 from service.db import Connection
 from tests.load.stack import passing
 from tests.scale.model import Build
