@@ -103,7 +103,7 @@ class Seeker(Visitor):
             if response is None or not (cursor := response.json()["next_cursor"]):
                 return
             self.wait()
-            call = people.listing(self.dice, cursor)
+            call = people.next_items(call, cursor)
 
 
 class Partner(Visitor):

@@ -80,10 +80,15 @@ def next_results(before: Call, cursor: str) -> Call:
     return before._replace(name="search, next page", body=before.body | {"cursor": cursor})
 
 
-def listing(dice: random.Random, cursor: str | None = None) -> Call:
-    """A page of the newest postings."""
-    query = {"limit": 20} | ({"cursor": cursor} if cursor else {"active": "true"} if dice.random() < 0.5 else {})
-    return Call("list, next page" if cursor else "list", "GET", f"/api/v1/jobs?{urlencode(query)}")
+def listing(dice: random.Random) -> Call:
+    """The newest postings, or those of them that have not ended."""
+    query = {"limit": "20"} | ({"active": "true"} if dice.random() < 0.5 else {})
+    return Call("list", "GET", f"/api/v1/jobs?{urlencode(query)}")
+
+
+def next_items(before: Call, cursor: str) -> Call:
+    """The page behind a list; a cursor goes with the filters that it was given for."""
+    return before._replace(name="list, next page", path=f"{before.path.split('&cursor=')[0]}&cursor={cursor}")
 
 
 def opening(job_id: int, tag: str | None = None) -> Call:

@@ -55,7 +55,7 @@ def _section(title: str, found: Sequence[Asked], jaeger: str) -> list[str]:
     if not found:
         return []
     rows = [
-        f"| {one.name} | {one.ms:.0f} | {one.status} {one.fault} | {_trace(one, jaeger)} | `{one.request_id}` "
+        f"| {one.name} | {one.ms:.0f} | {one.fault or one.status} | {_trace(one, jaeger)} | `{one.request_id}` "
         f"| {one.timing} |"
         for one in found
     ]

@@ -24,9 +24,9 @@ def calls() -> Iterator[people.Call]:
     """Every kind of request that users send, of one dice after the other."""
     for seed in range(TRIES):
         dice = random.Random(seed)  # noqa: S311 - what users ask, no secrets
-        found = people.search(dice)
+        found, listed = people.search(dice), people.listing(dice)
         made = people.creation(dice, "linkedin")
-        yield from (found, people.next_results(found, "c" * 80), people.listing(dice), people.listing(dice, "cursor"))
+        yield from (found, people.next_results(found, "c" * 80), listed, people.next_items(listed, "c"))
         yield from (people.opening(7), people.opening(7, '"1-done"'), people.similar(7), made, people.again(made))
         yield from (people.amendment(dice, 7, '"1-done"'), people.batch(dice, "linkedin"), people.withdrawal(7))
 
@@ -70,6 +70,18 @@ def test_a_repeated_request_is_the_same() -> None:
     repeated = people.again(first)
     assert (repeated.body, repeated.headers, repeated.path) == (first.body, first.headers, first.path)
     assert other.headers["Idempotency-Key"] != first.headers["Idempotency-Key"]
+
+
+def test_a_next_page_asks_what_the_first_asked() -> None:
+    """A cursor goes with the search and the filters that it was given for, through every page."""
+    for seed in range(TRIES):
+        dice = random.Random(seed)  # noqa: S311 - what users ask, no secrets
+        for first, turn in ((people.search(dice), people.next_results), (people.listing(dice), people.next_items)):
+            second = turn(turn(first, "a"), "b")
+            asked, before = (dict(parse_qsl(urlsplit(call.path).query)) for call in (second, first))
+            if isinstance(second.body, dict) and isinstance(first.body, dict):
+                asked, before = second.body, first.body
+            assert asked == before | {"cursor": "b"}
 
 
 def test_searches_repeat_as_those_of_people_do() -> None:

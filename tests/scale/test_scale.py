@@ -64,7 +64,9 @@ async def test_every_look_is_measured(step: Step) -> None:
     assert len(step.looks) == 1 + 2 * 5 + 2
 
 
-@pytest.mark.parametrize(("statement", "index"), [(BY_INDEX, INDEX), (RERANKED, "scale_binary_idx")])
+@pytest.mark.parametrize(
+    ("statement", "index"), [(BY_INDEX, INDEX), (RERANKED, "scale_binary_idx")], ids=["vectors", "bits"]
+)
 async def test_a_look_uses_its_index(dsn: str, step: Step, statement: str, index: str) -> None:
     """What is called by index, and by bits, reads that index."""
     assert step.builds
