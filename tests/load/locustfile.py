@@ -213,19 +213,15 @@ def add_page(environment: Environment, **_: Any) -> None:
             return markdown(told(environment)), {"Content-Type": "text/plain; charset=utf-8"}
 
 
+def _figures(one: Any) -> Figures:
+    p50, p95, p99 = (one.get_response_time_percentile(share) or 0.0 for share in (0.5, 0.95, 0.99))
+    return Figures(one.num_requests, one.num_failures, one.total_rps, p50, p95, p99, one.max_response_time)
+
+
 def told(environment: Environment) -> Run:
     """What came of the run so far."""
     options, stats = environment.parsed_options, environment.stats
-    figures = {
-        name: Figures(
-            one.num_requests,
-            one.num_failures,
-            one.total_rps,
-            *(one.get_response_time_percentile(share) or 0.0 for share in (0.5, 0.95, 0.99)),
-            one.max_response_time,
-        )
-        for (name, _), one in sorted(stats.entries.items())
-    }
+    figures = {name: _figures(one) for (name, _), one in sorted(stats.entries.items())}
     limits = read_limits(Path(options.limits))
     users = getattr(environment.runner, "target_user_count", 0)
     seconds = (stats.last_request_timestamp or stats.start_time) - stats.start_time

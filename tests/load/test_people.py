@@ -52,10 +52,10 @@ def test_requests_are_what_the_document_takes(document: Json) -> None:
     """Operation, parameters, headers, body and good statuses of every request are in the document."""
     for call in calls():
         operation = operation_of(document, call)
-        known = {(one["in"], one["name"]): one["schema"] for one in operation.get("parameters", [])}
-        asked: Json = {("query", name): value for name, value in parse_qsl(urlsplit(call.path).query)}
-        asked |= {("header", name): value for name, value in call.headers.items()}
-        assert asked.keys() <= known.keys(), call
+        known = {(one["in"], one["name"]): one for one in operation.get("parameters", [])}
+        asked = {("query", name) for name, _ in parse_qsl(urlsplit(call.path).query)}
+        asked |= {("header", name) for name in call.headers}
+        assert asked <= known.keys(), call
         assert {str(status) for status in call.expected} <= operation["responses"].keys(), call
         assert (call.body is not None) == ("requestBody" in operation), call
         if call.body is not None:
