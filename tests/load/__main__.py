@@ -27,6 +27,12 @@ LATENCY_MS = 5
 PATIENCE_S = 300.0
 
 
+class Part(Program):
+    """A part of the service; Ctrl-C is for whoever ends the parts in order."""
+
+    process_group = 0
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"== {line}\n")
     sys.stdout.flush()
@@ -42,7 +48,7 @@ async def own_service(postings: int, workers: int) -> AsyncIterator[str]:
 
         def begin(name: str, *arguments: str, **settings: str) -> Program:
             env = environment(folder, **settings) | telemetry
-            programs.append(Program(name, arguments, folder=folder, env=env, own_group=True))
+            programs.append(Part(name, arguments, folder=folder, env=env))
             return programs[-1]
 
         try:

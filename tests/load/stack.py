@@ -39,15 +39,11 @@ async def until(
 class Program:
     """A process with its output in a file: a pipe would have to be read by whoever measures."""
 
+    process_group: int | None = None
+    """0: one of its own, which Ctrl-C on the terminal does not reach."""
+
     def __init__(
-        self,
-        name: str,
-        arguments: Iterable[str],
-        *,
-        folder: Path,
-        env: Mapping[str, str],
-        python: str = sys.executable,
-        own_group: bool = False,
+        self, name: str, arguments: Iterable[str], *, folder: Path, env: Mapping[str, str], python: str = sys.executable
     ) -> None:
         self.name = name
         self._path = folder / f"{name}.log"
@@ -59,7 +55,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                process_group=0 if own_group else None,  # Ctrl-C is for whoever started it
+                process_group=self.process_group,
             )
 
     def text(self) -> str:
