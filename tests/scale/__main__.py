@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ QUERIES = 200
 MANY, FEW = 100_000, 20_000
 """Past so many the index of vectors is built once, by the filling, and not again to see its memory; up to so many it is
 built without room too, which takes many times as long."""
-STAGES = ("fill", "build", "look")
+STAGES = ("fill", "scant", "build", "look")
 GB = 2**30
 
 
@@ -83,12 +83,20 @@ async def grow(dsn: str, step: Step, folder: Path) -> None:
 
 
 async def build_all(dsn: str, step: Step) -> None:
-    """Every other build; the index of vectors is in the end as it was."""
+    """The other builds; the index of vectors is in the end as it was."""
     wanted: dict[str, tuple[str, int, int]] = {"bits": (BINARY, AMPLE_MB, 0)}
     if step.postings <= MANY:
         wanted |= {"halfvec, one process": (INDEX, AMPLE_MB, 0), "halfvec": (INDEX, AMPLE_MB, HELPERS)}
+    await _build(dsn, step, wanted)
+
+
+async def build_without_room(dsn: str, step: Step) -> None:
+    """What a build takes whose graph does not fit into maintenance_work_mem, where that is bearable."""
     if step.postings <= FEW:
-        wanted = {"halfvec, without room": (INDEX, SCANT_MB, 0), **wanted}
+        await _build(dsn, step, {"halfvec, without room": (INDEX, SCANT_MB, 0)})
+
+
+async def _build(dsn: str, step: Step, wanted: Mapping[str, tuple[str, int, int]]) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for name, (index, maintenance_mb, helpers) in wanted.items():
@@ -126,6 +134,9 @@ async def run(options: argparse.Namespace) -> None:
             dsn = await database_of(server, postings)
             if "fill" in options.only:
                 await grow(dsn, step, folder)
+                model.save(folder, step)
+            if "scant" in options.only:
+                await build_without_room(dsn, step)
                 model.save(folder, step)
             if "build" in options.only:
                 await build_all(dsn, step)

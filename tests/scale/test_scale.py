@@ -10,7 +10,7 @@ from pgvector.asyncpg import register_vector
 
 from tests.conftest import Server
 from tests.scale import model
-from tests.scale.__main__ import build_all, grow, look
+from tests.scale.__main__ import build_all, build_without_room, grow, look
 from tests.scale.building import INDEX
 from tests.scale.chart import HEIGHT, WIDTH, chart
 from tests.scale.looking import INDEX as BY_INDEX
@@ -35,6 +35,7 @@ async def step(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Step:
     """Everything that is measured, at a few postings."""
     made = Step(POSTINGS)
     await grow(dsn, made, tmp_path_factory.mktemp("scale"))
+    await build_without_room(dsn, made)
     await build_all(dsn, made)
     await look(dsn, made, QUERIES)
     return made
