@@ -81,7 +81,7 @@ load: install .make/load/.installed ## Let locust's users at a service of its ow
 	@.make/load/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-# As in: make scale ARGS='--sizes 200000', or 1000000: an hour and 10 GB. What is made stays in .make/scale.
+# As in: make scale ARGS='--sizes 200000', or 1000000 over night. What is made stays in .make/scale.
 scale: install ## Measure recall, time, sizes and builds against the number of postings: 20,000 and 60,000.
 	@$(BIN)/python -m tests.scale $(ARGS)
 
