@@ -156,7 +156,7 @@ def test_tests_state_the_behaviour() -> None:
 
 
 def test_tests_do_not_sleep() -> None:
-    """Tests wait for conditions; only the fake Ollama is slow on purpose, and a rival idles. `asyncio.sleep(0)` gives way: allowed."""
+    """Tests wait for conditions; only the fake Ollama is slow on purpose, and a rival idles; `sleep(0)` gives way."""
     calls = chain.from_iterable(
         ((path, node) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call))
         for path in modules("tests")
