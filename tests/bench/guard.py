@@ -39,7 +39,7 @@ from tests.bench.guarding import ACCEPTED, Instructions, accepted_counts, judged
 from tests.load.generator import get, post
 
 POSTINGS = 400
-WARM_UPS, REPETITIONS = 5, 9
+WARM_UPS, REPETITIONS = 5, 15
 TURNS = 8
 """Turns of the event loop in which what follows an answer, its log line and metrics, is over."""
 MEMORY = 512 * 2**20

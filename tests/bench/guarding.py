@@ -7,7 +7,7 @@ import msgspec
 
 ACCEPTED = Path(__file__).parent / "instructions.json"
 TOLERANCE = 0.05
-"""What a count may be above the accepted one. Repeated runs differ by less than a hundredth."""
+"""What a count may be above the accepted one. Repeated runs differ by two hundredths at most."""
 
 Instructions = dict[str, int]
 """Of one request, by package."""

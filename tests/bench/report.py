@@ -139,11 +139,11 @@ def _backlog(measured: Measured) -> str:
     rows = [
         "### Search while a backlog is embedded",
         "",
-        "| | p99 idle ms | p99 with a backlog ms | times | embedded a second meanwhile |",
-        "|---|---|---|---|---|",
+        "| | p99 idle ms | p99 with a backlog ms | times | embedded a second meanwhile | share turned away |",
+        "|---|---|---|---|---|---|",
     ]
     for side, rounds in measured.backlog.items():
-        names = ("idle_p99_ms", "busy_p99_ms", "slower", "embedded_rate")
+        names = ("idle_p99_ms", "busy_p99_ms", "slower", "embedded_rate", "refused")
         cells = (_spread(Spread.of([getattr(one, name) for one in rounds])) for name in names)
         rows.append(f"| {NAMES[side]} | {' | '.join(cells)} |")
     return "\n".join(rows)

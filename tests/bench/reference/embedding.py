@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -92,10 +94,13 @@ async def embed_some() -> int:
 
 
 async def work() -> None:
-    """Embed for ever."""
-    while True:
+    """Embed until told to stop; look again after a while when there is nothing to embed."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    while not stopped.is_set():
         if not await embed_some():
-            await asyncio.sleep(IDLE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), IDLE_S)
 
 
 if __name__ == "__main__":
