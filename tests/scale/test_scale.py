@@ -18,7 +18,7 @@ from tests.scale.looking import RERANKED, Queries, recall
 from tests.scale.model import Build, Look, Step
 from tests.scale.report import markdown, write
 
-POSTINGS, QUERIES = 3000, 10
+POSTINGS, QUERIES = 600, 10
 SVG = "{http://www.w3.org/2000/svg}"
 
 
