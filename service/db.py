@@ -98,7 +98,7 @@ class Database:
         return cls(pool, prepare.where)
 
     @asynccontextmanager
-    async def connection(self, plans: Plans = "auto") -> AsyncIterator[Connection]:
+    async def connection(self, plans: Plans = "each_time") -> AsyncIterator[Connection]:
         """Borrow a connection; the wait for it is a stage of its own."""
         start = time.perf_counter()
         with translated(timeout=POOL_TIMEOUT):

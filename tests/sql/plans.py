@@ -45,8 +45,7 @@ class Plan:
 
 async def explain(connection: Connection, name: str, mode: Mode = "force_custom_plan", **given: Any) -> Plan:
     """Run a statement as prepared, planned for these values or for any, and undo what it wrote."""
-    statement = STATEMENTS[name]
-    values = ", ".join(_literal(given[parameter]) for parameter, _ in statement.parameters)
+    statement, values = STATEMENTS[name], values_of(name, **given)
     await connection.execute(f"set plan_cache_mode = {mode}")
     await connection.execute(f"prepare probe as {statement.path.read_text(encoding='utf-8')}")
     transaction = connection.transaction()
@@ -57,6 +56,11 @@ async def explain(connection: Connection, name: str, mode: Mode = "force_custom_
         await transaction.rollback()
         await connection.execute("deallocate probe; reset plan_cache_mode")
     return Plan(msgspec.json.decode(found)[0]["Plan"])
+
+
+def values_of(name: str, **given: Any) -> str:
+    """The values of a statement's parameters, as EXECUTE takes them."""
+    return ", ".join(_literal(given[parameter]) for parameter, _ in STATEMENTS[name].parameters)
 
 
 def _walk(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

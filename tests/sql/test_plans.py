@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
-from service.db import Connection, Database, half_vector
+from service.db import STATEMENTS, Connection, Database, half_vector
 from service.jobs.model import Filters
 from service.jobs.queries import list_jobs
 from service.search.queries import search_semantic
 from service.search.scan import plans_for
 from tests.factories import new_job
-from tests.sql.plans import MODES, Mode, explain
+from tests.sql.plans import MODES, Mode, Plan, explain, values_of
 from tests.sql.samples import HALF, LARGE, NARROW, SMALL, WIDE, rows_of
 
 for _feature in ("embedding", "jobs", "pay", "search"):
@@ -159,6 +160,32 @@ async def test_searches_without_filters_share_one_plan(filled: str, filters: dic
     }
     search, listed = sorted(counts)[::-1]
     assert (counts[search], counts[listed]) == ((0, 3) if filters else (3, 0), (0, 3))
+
+
+@pytest.mark.parametrize("statement", ["search.search_semantic", "search.search_hybrid"])
+async def test_a_plan_of_an_empty_queue_is_good_for_a_full_one(filled: str, statement: str) -> None:
+    """The plan that a connection keeps reads no table from end to end, whatever came since it was made."""
+    db = await Database.open(filled, max_size=1)
+    given = semantic() | {"text": "w7 w8", "weight": 0.15, "word_budget": 100, "unembedded": 0.25}
+    values = values_of(statement, **given | {"ndocs": None, "jobs": None})
+    try:
+        async with db.connection("once") as connection:
+            await connection.execute("create temp table saved as table embedding_task; delete from embedding_task")
+            await connection.execute("vacuum embedding_task")
+            await connection.execute(f"prepare kept as {STATEMENTS[statement].path.read_text(encoding='utf-8')}")
+            await connection.execute(f"execute kept ({values})")
+            await connection.execute(
+                "insert into embedding_task (job_id, text_hash, created_at, due_at)"
+                " select id, text_hash, now(), now() from job"
+            )
+            found = await connection.fetchval(f"explain (analyze, format json) execute kept ({values})")
+            await connection.execute("truncate embedding_task; insert into embedding_task table saved; deallocate kept")
+            await connection.execute("analyze embedding_task")
+    finally:
+        await db.close()
+    plan = Plan(msgspec.json.decode(found)[0]["Plan"])
+    assert "embedding_task_pkey" in plan.indexes()
+    assert not {"embedding_task", "embedded", "job", "job_word", "passage_g1"} & plan.scanned()
 
 
 async def test_keyword_uses_the_index_of_words(connection: Connection) -> None:

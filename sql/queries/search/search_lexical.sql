@@ -109,7 +109,10 @@ candidate as materialized (
             j.created_at > $14::timestamptz
             or (j.updated_at > $14::timestamptz and (
                 $17::double precision is not null
-                or exists (select from embedding_task t where t.job_id = j.id and t.created_at > $14::timestamptz)
+                -- a scalar, since the planner would hash the whole queue behind an exists
+                or coalesce(
+                    (select t.created_at > $14::timestamptz from embedding_task t where t.job_id = j.id), false
+                )
             ))
             -- of a text that was changed before, the old vectors counted until then
             or (coalesce(e.embedded_at > $14::timestamptz, false) and j.version > 1) as changed,
