@@ -28,6 +28,7 @@ from tests.api.conftest import on_socket
 from tests.conftest import Server, Service, running
 from tests.factories import job_body
 from tests.fakes import WordEmbedder
+from tests.looking import until_next_look_async
 from tests.proxy import DatabaseProxy
 from tests.sql.probes import all_idle
 
@@ -190,6 +191,8 @@ async def test_a_server_that_only_reads(quick: Service, server: Server, dsn: str
     assert (await quick.client.post(SEARCH, json={"text": "books"})).status_code == 200
     await server.execute(f'alter database "{database}" reset default_transaction_read_only')
     await server.execute(end)
+    while (await quick.client.get(READY)).status_code == 503:  # that a connection was ended may show in its use only
+        await until_next_look_async()
     assert await well(quick)
 
 
