@@ -20,8 +20,9 @@ from tests.load.generator import open_loop, post
 from tests.load.report import Report, quantile_of
 from tests.load.stack import until
 
-RATE = 40.0
-IDLE_S, BUSY_S = 6.0, 8.0
+RATE = 20.0
+WARM_UP_S, IDLE_S, BUSY_S = 2.5, 6.0, 8.0
+"""A worker that starts would disturb the searches that nothing disturbs."""
 PATIENCE_S = 10.0
 POSTINGS, BATCH = 3_000, 1_000
 """More than are embedded in that time, at 5 ms each."""
@@ -86,7 +87,7 @@ async def _round(
     else:
         stand.begin_reference_worker()
     try:
-        await _searches(stand, side, texts, 1.0)
+        await _searches(stand, side, texts, WARM_UP_S)
         idle = await _searches(stand, side, texts, IDLE_S)
         for _ in range(POSTINGS // BATCH):
             rows = [posting(next(numbers), source=NEW) for _ in range(BATCH)]

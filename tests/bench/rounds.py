@@ -13,7 +13,7 @@ class Plan(msgspec.Struct, frozen=True):
     """How long it may take: rounds that count, and seconds of each turn; the round before them counts for nothing."""
 
     rounds: int = 5
-    seconds: float = 3.5
+    seconds: float = 3.0
     warm_up_s: float = 1.5
     backlogs: int = 5
 
