@@ -55,6 +55,8 @@ def configure_logs(
     )
     handler = _ToStructlog(LEVELS[level])
     root = logging.getLogger()
+    for earlier in [one for one in root.handlers if isinstance(one, _ToStructlog)]:
+        root.removeHandler(earlier)  # it would write every line once more, to the same stream
     root.addHandler(handler)
     root.setLevel(min(root.level, LEVELS[level]) if root.level else LEVELS[level])
     for name in _TAKEN_OVER:

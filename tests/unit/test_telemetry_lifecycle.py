@@ -182,7 +182,7 @@ async def test_log_lines_of_libraries_look_the_same() -> None:
     get_logger("x").debug("service.ready")
     await telemetry.stop()
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    [library] = [line for line in lines if line.get("message", "").startswith("failed for ")]  # a server may speak too
+    (library,) = (line for line in lines if line.get("message", "").startswith("failed for "))  # a server may speak too
     (own,) = (line for line in lines if line.get("event") == "service.ready")
     assert (library["module"], library["level"]) == ("uvicorn.error", "error")
     assert library["message"] == "failed for postgres://u:***@h/db"
@@ -190,6 +190,16 @@ async def test_log_lines_of_libraries_look_the_same() -> None:
     assert own["tokens"] == 5
     assert own["api_key"] == "***"
     assert b"canary" not in log.getvalue()
+
+
+async def test_a_library_says_it_once() -> None:
+    """However often logging was set up in a process, a line of a library is one line."""
+    start(io.BytesIO())  # as a start that went no further leaves it
+    log = io.BytesIO()
+    telemetry = start(log)
+    logging.getLogger("uvicorn.error").error("out of chairs")
+    await telemetry.stop()
+    assert log.getvalue().count(b"out of chairs") == 1
 
 
 async def test_console_lines_are_for_people() -> None:
