@@ -42,7 +42,11 @@ class FeedServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close."""
-        self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        try:
+            self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        except asyncio.IncompleteReadError:  # it has changed its mind
+            writer.close()
+            return
         answer = self.line.pop(0) if len(self.line) > 1 else self.line[0]
         headers = {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
