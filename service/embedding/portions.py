@@ -9,8 +9,8 @@ Item = TypeVar("Item")
 
 PORTION = 1
 """Postings that are stored at once while queries are about."""
-RESTS = 1.5
-"""How many times as long as it took to store a portion nothing is stored after it: two fifths of one core at most."""
+RESTS = 1.0
+"""How many times as long as it took to store a portion nothing is stored after it: half of one core at most."""
 MOST_REST_S = 1.0
 
 
