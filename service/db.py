@@ -112,8 +112,10 @@ class Database:
                 self.waiting -= 1
         observe_pool_wait(time.perf_counter() - start)
         try:
-            with translated(connection=connection):
-                await cast("PlanningConnection", connection).use_plans(plans)
+            pooled = cast("PlanningConnection", connection)
+            if pooled.plans != plans:
+                with translated(connection=connection):
+                    await pooled.use_plans(plans)
             yield connection
         finally:
             # In a task of its own, so that a second cancellation does not leave it alone with its failure.

@@ -26,18 +26,17 @@ _SETTINGS: dict[Plans, str] = {
 class PlanningConnection(Base):
     """A pooled connection that remembers how it plans, so that only a change costs a round trip."""
 
-    __slots__ = ("_plans",)
+    __slots__ = ("plans",)
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._plans: Plans | None = "each_time"
+        self.plans: Plans | None = "each_time"
 
     async def use_plans(self, plans: Plans) -> None:
         """Plan so from now on."""
-        if self._plans != plans:
-            self._plans = None  # until the server has said yes
-            await self.execute(_SETTINGS[plans])
-            self._plans = plans
+        self.plans = None  # until the server has said yes
+        await self.execute(_SETTINGS[plans])
+        self.plans = plans
 
 
 async def keep_settings(_connection: object) -> None:

@@ -45,7 +45,7 @@ def needs_job(filters: Filters) -> bool:
 
 def plans_for(filters: Filters) -> Plans:
     """One plan for all searches without filters; else one for these, since which index serves depends on them."""
-    return "once" if filters.bare() == NO_FILTERS else "each_time"
+    return "once" if filters == NO_FILTERS else "each_time"
 
 
 def ef_search(passages: int) -> int:
