@@ -64,8 +64,7 @@ def note_event(name: str, **attributes: Any) -> None:
     if (record := current_record_var.get()) is None:
         return
     if len(record.events) == MAX_EVENTS:
-        omitted = record.attributes.get("jobsense.events.omitted", 0)
-        record.attributes["jobsense.events.omitted"] = int(omitted) + 1
+        _count_omitted(record, "jobsense.events.omitted")
         return
     values: dict[str, Value] = {}
     set_attributes(values, attributes)
@@ -85,8 +84,7 @@ def link(traceparent: str, **attributes: Any) -> None:
     if record is None or parsed is None:
         return
     if len(record.links) == MAX_LINKS:
-        omitted = record.attributes.get("jobsense.links.omitted", 0)
-        record.attributes["jobsense.links.omitted"] = int(omitted) + 1
+        _count_omitted(record, "jobsense.links.omitted")
         return
     values: dict[str, Value] = {}
     set_attributes(values, attributes)
@@ -243,6 +241,10 @@ def begin(record: Record | None) -> None:
     """Make `record` the current one; for the wrapper around the application, which ends with None."""
     current_record_var.set(record)
     current_stage_var.set(None)
+
+
+def _count_omitted(record: Record, attribute: str) -> None:
+    record.attributes[attribute] = int(record.attributes.get(attribute, 0)) + 1
 
 
 def _note_wait(record: Record, waited: Stage, seconds: float) -> None:
