@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -60,11 +61,20 @@ def cli() -> None:
     """
 
 
+class _Stopped(SystemExit):
+    """SIGTERM before a command listens for it; event loops let it through as they do KeyboardInterrupt."""
+
+
+def _stop_at_once(*_: object) -> NoReturn:
+    raise _Stopped
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C or SIGTERM."""
     # As the first process of a container it would not get a signal that it does not handle, and commands begin to
-    # listen only when they are imported.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # listen only when they are imported. Not as KeyboardInterrupt: where that passes through text that Python
+    # executes, as it does to make data classes, `python -m` dies of SIGINT in the end, whatever was caught.
+    signal.signal(signal.SIGTERM, _stop_at_once)
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -73,7 +83,7 @@ def main() -> None:
     except JobSenseError as error:
         click.echo(f"jobsense: {error.detail}", err=True)
         code = error.exit_code if isinstance(error, OperatorError) else 1
-    except (click.Abort, asyncio.CancelledError):
+    except (_Stopped, click.Abort, asyncio.CancelledError):
         click.echo("jobsense: stopped", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,5 +1,6 @@
 """A signal where others send requests by the answer of /health/ready, and one before a command listens for it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -55,4 +56,30 @@ def test_a_second_signal_closes_the_door_at_once(start: Start, tmp_path: Path, d
 def test_a_signal_before_the_command_listens_ends_it() -> None:
     """As the first process of a container a signal without a handler would be lost; it has one from the beginning."""
     done = subprocess.run([sys.executable, "-c", EARLY], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (130, "jobsense: stopped")
+
+
+STRIKES = """
+import builtins, signal
+run = builtins.exec
+def strike(code, *names):
+    if isinstance(code, str) and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        builtins.exec = run
+        code = "import signal\\nsignal.raise_signal(signal.SIGTERM)"
+    return run(code, *names)
+builtins.exec = strike
+"""
+
+
+def test_a_signal_while_a_module_makes_its_classes_ends_it_in_the_same_way(tmp_path: Path) -> None:
+    """Python notes a KeyboardInterrupt in text that is executed, and with `-m` dies of SIGINT whatever caught it."""
+    (tmp_path / "sitecustomize.py").write_text(STRIKES)
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "worker"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
     assert (done.returncode, done.stderr.strip()) == (130, "jobsense: stopped")
