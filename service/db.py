@@ -117,12 +117,17 @@ class Database:
                 with translated(connection=connection):
                     await pooled.use_plans(plans)
             yield connection
-        finally:
+        except BaseException:
             # In a task of its own, so that a second cancellation does not leave it alone with its failure.
-            giving_back = asyncio.ensure_future(self._pool.release(connection, timeout=RELEASE_S))
+            giving_back = asyncio.ensure_future(self._give_back(connection))
             giving_back.add_done_callback(lambda done: done.cancelled() or done.exception())
-            with suppress(*LOST):  # the pool cuts one whose server hangs
-                await asyncio.shield(giving_back)
+            await asyncio.shield(giving_back)
+            raise
+        await self._give_back(connection)
+
+    async def _give_back(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        with suppress(*LOST):  # the pool cuts one whose server hangs
+            await self._pool.release(connection, timeout=RELEASE_S)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -90,7 +90,10 @@ def otlp_receiver(host: str = "127.0.0.1", port: int = 0) -> Iterator[OtlpReceiv
     """Run a receiver, on a free port of the loopback address unless another is given."""
 
     class Handler(BaseHTTPRequestHandler):
-        """Decodes what the exporter posts."""
+        """Decodes what the exporter posts, on a connection that stays open, as with a real collector."""
+
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             """Take one batch."""

@@ -240,11 +240,10 @@ class _Exchange:
                 **{"url.path": path[:_LONGEST_VALUE]},
                 **fields,
             )
-        if recorder.sink is not None and record.kept_late:
-            describe(record, self.scope, self.headers.get(b"user-agent", [b""])[0])
-            recorder.sink.export_task(record, self.ended)
-        elif recorder.sink is not None and record.sampled:
-            recorder.sink.export_stages(record)
+        if recorder.sink is not None and record.sampled:
+            if record.kept_late:
+                describe(record, self.scope, self.headers.get(b"user-agent", [b""])[0])
+            recorder.sink.export(record)
 
     def traced_scope(self) -> Scope:
         """Make the scope that the stock instrumentation sees: no query, no headers but the harmless ones."""

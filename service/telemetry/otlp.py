@@ -37,6 +37,7 @@ def encode_span(
     started: int,
     ended: int,
     attributes: Mapping[str, Any],
+    written: bytes = b"",
     events: Iterable[Event] = (),
     links: Iterable[Link] = (),
     failed: bool = False,
@@ -45,19 +46,25 @@ def encode_span(
 ) -> bytes:
     """A span with its tag, as one of a scope's: requests are these, one after the other.
 
-    `kind` is OpenTelemetry's own number, less one; `remote` says that the parent is of another process.
+    `kind` is OpenTelemetry's own number, less one; `written` are further attributes from `encode_attributes`; `remote`
+    says that the parent is of another process.
     """
     parts = [b"\x0a\x10", trace_id.to_bytes(16, "big"), b"\x12\x08", span_id]
     if state:
         parts.append(_field(0x1A, _bytes(state)))
     if parent_id:
         parts += (b"\x22\x08", parent_id)
-    parts += (_named(name, kind + 1), _TIMES(0x39, started, 0x41, ended))
-    parts += [_attribute(_OF_SPAN, key, value) for key, value in attributes.items()]
+    parts += (_named(name, kind + 1), _TIMES(0x39, started, 0x41, ended), written)
+    parts.append(encode_attributes(attributes))
     parts += [_event(*event) for event in events]
     parts += [_link(*link) for link in links]
     parts += (b"\x7a\x02\x18\x02" if failed else b"\x7a\x00", b"\x85\x01", _REMOTE if remote else _LOCAL)
     return _field(0x12, b"".join(parts))
+
+
+def encode_attributes(attributes: Mapping[str, Any]) -> bytes:
+    """Attributes as they stand in a span, for those that many spans share."""
+    return b"".join([_attribute(_OF_SPAN, key, value) for key, value in attributes.items()])
 
 
 def encode_request(resource: Mapping[str, Any], scope: str, spans: Iterable[bytes]) -> bytes:

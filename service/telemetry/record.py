@@ -84,6 +84,7 @@ class Record:
         "stages",
         "started",
         "started_wall_ns",
+        "told",
         "trace_id",
         "tracestate",
         "turned_away",
@@ -120,6 +121,7 @@ class Record:
         self.event = "task.done"
         self.fields: dict[str, Value] = {}
         self.headers: list[tuple[bytes, bytes]] = []
+        self.told: dict[str, Any] = {}  # by the stock instrumentation of the server
         self.tracestate = ""
         self.turned_away = False
         self.encoding: Stage | None = None

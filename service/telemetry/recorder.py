@@ -21,11 +21,8 @@ class SpanSink(Protocol):
     def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
         """Put this on every span of a stage."""
 
-    def export_stages(self, record: Record) -> None:
-        """Make the child spans of a root span that was made elsewhere."""
-
-    def export_task(self, record: Record, ended: int | None = None) -> None:
-        """Make the root span, which ended then or ends now, and its children."""
+    def export(self, record: Record) -> None:
+        """Make the spans of a record that has ended or ends now."""
 
 
 class Recorder:
@@ -125,7 +122,7 @@ class Recorder:
         level = "error" if record.exception is not None else EVENT_LEVELS[record.event]
         self.write_line(level, record.event, record, task=record.name, **record.fields)
         if self.sink is not None and record.sampled:
-            self.sink.export_task(record)
+            self.sink.export(record)
 
     def write_line(self, level: str, event: str, record: Record, **fields: Any) -> None:
         """Write the canonical line of a record, and before it that of the exception it ended with."""

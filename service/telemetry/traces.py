@@ -8,8 +8,9 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -24,16 +25,23 @@ from structlog.typing import FilteringBoundLogger
 
 from service.telemetry.metrics import Metrics
 from service.telemetry.names import STAGES, SpanKind, StageName, Value
-from service.telemetry.otlp import Event, encode_request, encode_span
+from service.telemetry.otlp import Event, encode_attributes, encode_request, encode_span
 from service.telemetry.record import Record, current_record_var, exception_fields
 
-_QUEUE_SPANS = 8192
-_BATCH_SPANS = 512
+_QUEUE_RECORDS = 2048
+_BATCH_RECORDS = 256
 _DELAY_MS = 1000
 _FLUSH_S = 2.0
 _KINDS: dict[SpanKind, int] = {"internal": 0, "server": 1, "client": 2, "producer": 3, "consumer": 4}
 """As `opentelemetry.trace.SpanKind` numbers them."""
 SCOPE = "jobsense"
+
+
+class Written(NamedTuple):
+    """The spans of one record as they are sent, which are queued, delivered or dropped together."""
+
+    number: int
+    spans: bytes
 
 
 class Tracing:
@@ -61,6 +69,7 @@ class Tracing:
         )
         self._processor = _CountingProcessor(self._exporter, metrics)
         self._known: dict[StageName, Mapping[str, Value]] = {}
+        self._shared: dict[StageName, tuple[int, bytes]] = {}
 
     def describe(self, name: StageName, known: Mapping[str, Value]) -> None:
         """Put this on every span of a stage; read when the span is made."""
@@ -70,18 +79,15 @@ class Tracing:
         """Wrap an ASGI application in the stock instrumentation, without its spans for each message."""
         return OpenTelemetryMiddleware(
             app,
-            tracer=_Tracer(self._processor),
+            tracer=_Tracer(),
             default_span_details=lambda scope: (scope["method"], {}),
             exclude_spans=["receive", "send"],
         )
 
-    def export_stages(self, record: Record) -> None:
-        """Make the child spans, with the times they were noted at, under the root span of the record."""
-        self._processor.put(self._stages(record))
-
-    def export_task(self, record: Record, ended: int | None = None) -> None:
-        """Make the root span, which ended then or ends now, with its links and its children."""
-        self._processor.put([_root(record, record.attributes, ended or time.perf_counter_ns()), *self._stages(record)])
+    def export(self, record: Record) -> None:
+        """Make the spans of a record that has ended or ends now: root, links, and stages with their own times."""
+        spans = [_root(record), *self._stages(record)]
+        self._processor.put(Written(len(spans), b"".join(spans)))
 
     def stop(self) -> None:
         """Deliver what waits, for 2 s at most, and let go; blocks for up to about 4 s, so never on an event loop."""
@@ -105,10 +111,7 @@ class Tracing:
                 continue
             own = noted.span_id.to_bytes(8, "big") if noted.span_id else fresh[8 * number : 8 * number + 8]
             ids[id(noted)] = own
-            spec, failed = STAGES[noted.name], noted.error_type
-            attributes = {**spec.constants, **self._known.get(noted.name, {}), **noted.attributes}
-            if failed:
-                attributes["error.type"] = failed
+            spec, failed, attributes = STAGES[noted.name], noted.error_type, noted.attributes
             spans.append(
                 encode_span(
                     trace_id=record.trace_id,
@@ -118,11 +121,21 @@ class Tracing:
                     kind=_KINDS[spec.kind],
                     started=record.wall_ns(noted.started),
                     ended=record.wall_ns(noted.ended),
-                    attributes=attributes,
+                    attributes={**attributes, "error.type": failed} if failed else attributes,
+                    written=self._shared_by(noted.name),
                     failed=bool(failed),
                 )
             )
         return spans
+
+    def _shared_by(self, name: StageName) -> bytes:
+        """What all spans of a stage have, encoded once; what is known of a database comes with its first connection."""
+        known = self._known.get(name, {})
+        encoded = self._shared.get(name)
+        if encoded is None or encoded[0] != len(known):
+            attributes = {**STAGES[name].constants, **known}
+            self._shared[name] = encoded = len(known), encode_attributes(attributes)
+        return encoded[1]
 
 
 def _span_name(template: str, attributes: dict[str, Value]) -> str:
@@ -137,8 +150,11 @@ def _events(record: Record) -> list[Event]:
     return events
 
 
-def _root(record: Record, attributes: Mapping[str, Any], ended: int, state: str = "") -> bytes:
+def _root(record: Record) -> bytes:
     parent, failed = record.parent, record.error_type
+    attributes = {**record.told, **record.attributes}
+    if failed:
+        attributes["error.type"] = failed
     return encode_span(
         trace_id=record.trace_id,
         span_id=record.span_id.to_bytes(8, "big"),
@@ -146,30 +162,25 @@ def _root(record: Record, attributes: Mapping[str, Any], ended: int, state: str 
         name=record.name,
         kind=_KINDS[record.kind],
         started=record.started_wall_ns,
-        ended=record.wall_ns(ended),
-        attributes={**attributes, "error.type": failed} if failed else attributes,
+        ended=record.wall_ns(record.ended or time.perf_counter_ns()),
+        attributes=attributes,
         events=_events(record),
         links=[(linked.trace_id, linked.span_id, its) for linked, its in record.links],
         failed=bool(failed),
         remote=parent is not None and record.kind == "server",
-        state=state,
+        state=trace.TraceState.from_header([record.tracestate]).to_header() if record.tracestate else "",
     )
 
 
 class _RequestSpan(trace.Span):
-    """What the stock instrumentation fills: it keeps attributes as they are told, all else is as the record has it."""
+    """What the stock instrumentation fills: the record keeps the attributes it is told, and knows all else itself."""
 
     kind = trace.SpanKind.SERVER
 
-    def __init__(
-        self, record: Record, processor: "_CountingProcessor", attributes: Attributes, state: trace.TraceState
-    ) -> None:
-        self._record = record
-        self._processor = processor
+    def __init__(self, record: Record, attributes: Attributes) -> None:
         self._ended = False
-        self._attributes: dict[str, Any] = dict(attributes or {})
-        flags = trace.TraceFlags(record.flags)
-        self._context = trace.SpanContext(record.trace_id, record.span_id, False, flags, state)
+        self._told = record.told = dict(attributes or {})
+        self._context = trace.SpanContext(record.trace_id, record.span_id, False, trace.TraceFlags(record.flags))
 
     def get_span_context(self) -> trace.SpanContext:
         return self._context
@@ -178,10 +189,10 @@ class _RequestSpan(trace.Span):
         return not self._ended
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self._attributes[key] = value
+        self._told[key] = value
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self._attributes.update(attributes)
+        self._told.update(attributes)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Nothing: the record has the events."""
@@ -202,20 +213,12 @@ class _RequestSpan(trace.Span):
         """Nothing: the record has the exception, without what it quotes."""
 
     def end(self, end_time: int | None = None) -> None:  # noqa: ARG002 -- when it ended the record knows
-        if self._ended:  # the instrumentation ends it with the last of the answer, and again after the application
-            return
+        """Take no more; the instrumentation does this with the last of the answer, and again after the application."""
         self._ended = True
-        record = self._record
-        told = {**self._attributes, **record.attributes}
-        ended = record.ended or time.perf_counter_ns()
-        self._processor.put([_root(record, told, ended, self._context.trace_state.to_header())])
 
 
 class _Tracer(trace.NoOpTracer):
     """Gives the stock instrumentation spans of the current record."""
-
-    def __init__(self, processor: "_CountingProcessor") -> None:
-        self._processor = processor
 
     def start_span(
         self, name: str, context: Context | None = None, *args: Any, attributes: Attributes = None, **more: Any
@@ -223,30 +226,29 @@ class _Tracer(trace.NoOpTracer):
         """Start the span of a request, whose times and ids are those of its record."""
         if (record := current_record_var.get()) is None:
             return super().start_span(name, context, *args, attributes=attributes, **more)  # type: ignore[misc] # as the SDK has it
-        caller = trace.get_current_span(context).get_span_context()
-        return _RequestSpan(record, self._processor, attributes, caller.trace_state)
+        return _RequestSpan(record, attributes)
 
 
 class _CountingProcessor(BatchSpanProcessor):
-    """Queues spans for delivery (the oldest go when the queue is full), and counts them."""
+    """Queues spans for delivery (those of the oldest record go when the queue is full), and counts them."""
 
     def __init__(self, exporter: SpanExporter, metrics: Metrics) -> None:
         super().__init__(
             exporter,
-            max_queue_size=_QUEUE_SPANS,
+            max_queue_size=_QUEUE_RECORDS,
             schedule_delay_millis=_DELAY_MS,
-            max_export_batch_size=_BATCH_SPANS,
+            max_export_batch_size=_BATCH_RECORDS,
         )
         self._metrics = metrics
 
-    def put(self, spans: Sequence[bytes]) -> None:
-        """Queue spans as they are sent."""
+    def put(self, written: Written) -> None:
+        """Queue the spans of a record."""
         queue = self._batch_processor
-        self._metrics.count("jobsense_telemetry_spans_total", "created", by=len(spans))
-        for span in spans:
-            if len(queue._queue) == _QUEUE_SPANS:  # noqa: SLF001 -- the SDK tells nobody else
-                self._metrics.count("jobsense_telemetry_spans_total", "dropped")
-            queue.emit(cast(ReadableSpan, span))  # to the queue a span is whatever its exporter takes
+        self._metrics.count("jobsense_telemetry_spans_total", "created", by=written.number)
+        waiting = cast("deque[Written]", queue._queue)  # noqa: SLF001 -- the SDK tells nobody else
+        if len(waiting) == _QUEUE_RECORDS:
+            self._metrics.count("jobsense_telemetry_spans_total", "dropped", by=waiting[-1].number)
+        queue.emit(cast(ReadableSpan, written))  # to the queue a span is whatever its exporter takes
 
 
 class _Delivery(OTLPSpanExporter):
@@ -273,12 +275,14 @@ class _WatchedExporter(SpanExporter):
     def export(self, spans: Sequence[Any]) -> SpanExportResult:
         if self._stopped:
             return SpanExportResult.FAILURE
-        failed = not self._exporter.deliver(encode_request(self._resource, SCOPE, spans))
-        self._metrics.count("jobsense_telemetry_spans_total", "failed" if failed else "exported", by=len(spans))
+        batch = cast(Sequence[Written], spans)
+        count = sum(written.number for written in batch)
+        failed = not self._exporter.deliver(encode_request(self._resource, SCOPE, (one.spans for one in batch)))
+        self._metrics.count("jobsense_telemetry_spans_total", "failed" if failed else "exported", by=count)
         if failed != self._failing:
             self._failing = failed
             say: Callable[..., object] = self._log.warning if failed else self._log.info
-            say("telemetry.export_failed" if failed else "telemetry.export_recovered", spans=len(spans))
+            say("telemetry.export_failed" if failed else "telemetry.export_recovered", spans=count)
         return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:

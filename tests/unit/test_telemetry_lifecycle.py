@@ -79,8 +79,8 @@ async def test_an_outage_is_said_once() -> None:
 
 async def test_what_the_queue_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the collector hangs, the oldest spans give way to newer ones, and every span made is accounted for."""
-    monkeypatch.setattr("service.telemetry.traces._QUEUE_SPANS", 4)
-    monkeypatch.setattr("service.telemetry.traces._BATCH_SPANS", 2)
+    monkeypatch.setattr("service.telemetry.traces._QUEUE_RECORDS", 4)
+    monkeypatch.setattr("service.telemetry.traces._BATCH_RECORDS", 2)
     with otlp_receiver() as receiver:
         receiver.hold.clear()
         telemetry = start(io.BytesIO(), receiver.endpoint)
