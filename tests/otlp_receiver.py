@@ -85,55 +85,63 @@ def values(attributes: Iterable[KeyValue]) -> dict[str, Value]:
     return {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in attributes}
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Decodes what the exporter posts, on a connection that stays open, as with a real collector."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "_Server"
+
+    def do_POST(self) -> None:
+        """Take one batch."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        receiver = self.server.receiver
+        receiver.hold.wait()
+        if receiver.status == 200:
+            receiver.take(body)
+        answer = ExportTraceServiceResponse().SerializeToString()
+        try:
+            self.send_response(receiver.status)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+        except OSError:
+            self.close_connection = True  # the exporter gave up while this was held
+
+    def do_GET(self) -> None:
+        """Show the spans."""
+        body = self.server.receiver.listed()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__((host, port), _Handler)
+        self.receiver = OtlpReceiver(f"http://127.0.0.1:{self.server_port}/v1/traces")
+
+
 @contextmanager
 def otlp_receiver(host: str = "127.0.0.1", port: int = 0) -> Iterator[OtlpReceiver]:
     """Run a receiver, on a free port of the loopback address unless another is given."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """Decodes what the exporter posts, on a connection that stays open, as with a real collector."""
-
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            """Take one batch."""
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            receiver.hold.wait()
-            if receiver.status == 200:
-                receiver.take(body)
-            answer = ExportTraceServiceResponse().SerializeToString()
-            try:
-                self.send_response(receiver.status)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-            except OSError:
-                self.close_connection = True  # the exporter gave up while this was held
-
-        def do_GET(self) -> None:
-            """Show the spans."""
-            body = receiver.listed()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
-    receiver = OtlpReceiver(f"http://127.0.0.1:{server.server_port}/v1/traces")
+    server = _Server(host, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield receiver
+        yield server.receiver
     finally:
-        receiver.hold.set()
+        server.receiver.hold.set()
         server.shutdown()
         server.server_close()
         thread.join()
