@@ -40,40 +40,37 @@ def tell(record_property: Callable[[str, object], None], capsys: pytest.CaptureF
     return show
 
 
+async def outlast(stack: Stack, tell: Tell, what: str, *, begin: tuple[str, ...], end: tuple[str, ...]) -> None:
+    """What `docker` is told to do to the database, and some seconds later to undo, with requests all the while.
+
+    Unless it is killed, calls under way are held until they are given up.
+    """
+    async with under_load(stack) as load:
+        with load.away(held=begin[0] != "kill"):
+            await stack.do(*begin)
+            await load.for_s(FAULT_S)
+            await stack.do(*end)
+            took_s = await load.recovered()
+        tell(f"{what}: served again {took_s:.1f} s after its end; {load.ledger.counts['503']} times 503")
+
+
 async def test_the_database_is_killed(stack: Stack, tell: Tell) -> None:
     """SIGKILL to Postgres and a start some seconds later: requests are clean 503s meanwhile, then served again."""
     postgres = stack.container("postgres")
-    async with under_load(stack) as load:
-        with load.away():
-            await stack.do("kill", postgres)
-            await load.for_s(FAULT_S)
-            await stack.do("start", postgres)
-            took_s = await load.recovered()
-        tell(f"Postgres killed: served again {took_s:.1f} s after its start; {load.ledger.counts['503']} times 503")
+    await outlast(stack, tell, "Postgres killed", begin=("kill", postgres), end=("start", postgres))
 
 
 async def test_the_database_hangs(stack: Stack, tell: Tell) -> None:
     """A paused Postgres answers nothing and closes nothing: requests end in time, and go on when it does."""
     postgres = stack.container("postgres")
-    async with under_load(stack) as load:
-        with load.away(held=True):
-            await stack.do("pause", postgres)
-            await load.for_s(FAULT_S)
-            await stack.do("unpause", postgres)
-            took_s = await load.recovered()
-        tell(f"Postgres paused: served again after {took_s:.1f} s; {load.ledger.counts['503']} times 503")
+    await outlast(stack, tell, "Postgres paused", begin=("pause", postgres), end=("unpause", postgres))
 
 
 async def test_the_network_of_the_database_is_cut(stack: Stack, tell: Tell) -> None:
     """Packets to and from Postgres vanish: requests end in time, and connections are made anew."""
-    postgres, network = stack.container("postgres"), f"{PROJECT}_inside"
-    async with under_load(stack) as load:
-        with load.away(held=True):
-            await stack.do("network", "disconnect", network, postgres)
-            await load.for_s(FAULT_S)
-            await stack.do("network", "connect", "--alias", "postgres", network, postgres)
-            took_s = await load.recovered()
-        tell(f"network cut: served again after {took_s:.1f} s; {load.ledger.counts['503']} times 503")
+    ends = (f"{PROJECT}_inside", stack.container("postgres"))
+    begin, end = ("network", "disconnect", *ends), ("network", "connect", "--alias", "postgres", *ends)
+    await outlast(stack, tell, "network cut", begin=begin, end=end)
 
 
 async def test_the_store_is_restarted(stack: Stack, tell: Tell) -> None:
