@@ -92,7 +92,10 @@ class BulkRun:
             vectors = await self._send([self._prompts[position] for position in part.positions])
         except WireFault as fault:
             await self._on_fault(fault.verdict, part)
-            return
+        else:
+            self._keep(vectors, part)
+
+    def _keep(self, vectors: list[Vector | None], part: _Part) -> None:
         self._failed_in_a_row = 0
         for position, vector in zip(part.positions, vectors, strict=True):
             if vector is None:
@@ -106,8 +109,7 @@ class BulkRun:
             case BadText() if not alone:
                 self._split(part, after_timeout=part.after_timeout)
             case BadText():
-                # Where the server's words leave doubt, only after a harmless text went through.
-                if verdict.certain or await self._harmless_passes(verdict):
+                if verdict.certain or await self._fails_again(verdict, part):
                     self._finished[part.positions[0]] = TextRefused(verdict.detail)
             case TimedOut():
                 # Twice, and not alone: one of them may hang the server for good, or the server is slow for all.
@@ -121,6 +123,23 @@ class BulkRun:
                     self._split(part, after_timeout=part.after_timeout)
             case _:
                 self._stopped_by = verdict
+
+    async def _fails_again(self, verdict: BadText, part: _Part) -> bool:
+        """Where the server's words leave doubt: whether a harmless text goes through and this one, after it, does not.
+
+        A fault that passes just then would set a text aside for good otherwise.
+        """
+        if not await self._harmless_passes(verdict):
+            return False
+        try:
+            vectors = await self._send([self._prompts[position] for position in part.positions])
+        except WireFault as fault:
+            if isinstance(fault.verdict, BadText):
+                return True
+            await self._on_fault(fault.verdict, part)
+        else:
+            self._keep(vectors, part)
+        return False
 
     async def _on_timeout(self, verdict: TimedOut, part: _Part) -> None:
         """Rest as long as the request took, for the server is still at work on it; then try half of it."""

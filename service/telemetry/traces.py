@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from opentelemetry import propagate, trace
@@ -247,7 +248,8 @@ class _CountingProcessor(BatchSpanProcessor):
         self._metrics.count("jobsense_telemetry_spans_total", "created", by=written.number)
         waiting = cast("deque[Written]", queue._queue)  # noqa: SLF001 -- the SDK tells nobody else
         if len(waiting) == _QUEUE_RECORDS:
-            self._metrics.count("jobsense_telemetry_spans_total", "dropped", by=waiting[-1].number)
+            with suppress(IndexError):  # the queue's own thread has made room just now
+                self._metrics.count("jobsense_telemetry_spans_total", "dropped", by=waiting.pop().number)
         queue.emit(cast(ReadableSpan, written))  # to the queue a span is whatever its exporter takes
 
 

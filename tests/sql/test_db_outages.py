@@ -98,10 +98,16 @@ async def test_killed_backend_is_an_outage_of_one_call(server: Server, narrow: D
 
 async def test_killed_idle_connections_are_replaced(server: Server, narrow: Database) -> None:
     """Connections that are ended while nobody uses them cost no call: the pool opens new ones."""
+    lost: asyncio.Queue[object] = asyncio.Queue()
     async with narrow.connection() as one, narrow.connection() as other:
         pids = [await each.fetchval("select pg_backend_pid()") for each in (one, other)]
+        for each in (one, other):
+            each.add_termination_listener(lost.put_nowait)
     for pid in pids:
         await end(server, pid)
+    async with asyncio.timeout(5):  # the server's goodbye may be on its way here when it is gone there
+        for _ in pids:
+            await lost.get()
     assert await check_database(narrow)
     assert await all_idle(narrow)
 

@@ -219,6 +219,14 @@ async def test_a_harmless_text_decides_over_words_that_leave_doubt() -> None:
     assert (error.reason, error.finished, error.suspects) == ("protocol", {}, {})
 
 
+async def test_a_refusal_that_passes_sets_no_text_aside(embedder: OllamaEmbedder, fake: FakeOllama) -> None:
+    """A 400 in unknown words that ends when the harmless text is tried was not the text's fault: it is embedded."""
+    fake.set(fail_next=1, fail_status=400)
+    (vector,) = await embedder.embed_documents(["job"])
+    assert not isinstance(vector, TextRefused)
+    assert fake.counts.embed_requests == 3
+
+
 async def test_the_rest_after_a_time_out_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that took minutes is not followed by minutes of nothing."""
     monkeypatch.setattr(batches, "MOST_REST_S", 0.0)
