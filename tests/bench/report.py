@@ -1,11 +1,13 @@
 """The report: goals beside what was measured, every workload with its spread, plots, and profiles of what is missed."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from tests.bench.goals import Measured, Verdict, verdicts
+from tests.bench.moving import what_moves
 from tests.bench.plot import NAMES, bars
 from tests.bench.profiling import Profile
 from tests.bench.turn import OWN, Result, Spread
@@ -30,6 +32,7 @@ def write(folder: Path, measured: Measured, profiles: Sequence[Profile]) -> str:
         _about(measured),
         "## Goals",
         table,
+        _missed(found, measured),
         "## Work by work",
         *(f"![{title}]({name})" for name, (title, _, _) in PLOTS.items()),
         *(_workload(result) for result in measured.results.values()),
@@ -57,6 +60,13 @@ def goals_table(found: Sequence[Verdict]) -> str:
             f" | **{_figure(one.measured.median)} {one.unit}** ({spread}) | {'met' if one.met else '**missed**'} |"
         )
     return "\n".join(rows)
+
+
+def _missed(found: Sequence[Verdict], measured: Measured) -> str:
+    rows = [
+        f"- {one.work}, {one.against}: {what_moves(one, measured, os.cpu_count() or 1)}" for one in found if not one.met
+    ]
+    return "\n".join(["### What is missed, and what would move it", "", *rows]) if rows else ""
 
 
 def _figure(value: float) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.goals import Measured, verdicts
+from tests.bench.moving import what_moves
 from tests.bench.report import goals_table, write
 from tests.bench.starting import Start
 from tests.bench.turn import Result, Turn
@@ -50,6 +51,18 @@ def test_processor_time_is_that_of_service_and_database() -> None:
     assert turn(100).cpu_ms_each == pytest.approx(7.5)
 
 
+def test_a_missed_goal_tells_the_time_there_is_for_it() -> None:
+    """At the goal's rate: on the one processor of the process, or what all else leaves of all of them, or none."""
+    run = measured()
+    (missed,) = [one for one in verdicts(run) if one.against == "throughput, bare asyncpg"]
+    # 0.5 s of processor for 400 units are 1.25 ms, and 500 units a second leave 2 ms of one processor.
+    run.results["semantic"].turns["jobsense"] = [Turn(400, 1.0, 5.0, 30.0, {"jobsense": 0.5, "postgres": 0.2})]
+    told = what_moves(missed, run, processors=2)
+    assert told.startswith("500 searches a second on 2 processors leave the service 2.00 ms for each; it takes 1.25,")
+    run.results["semantic"].turns["jobsense"] = [Turn(400, 1.0, 5.0, 30.0, {"jobsense": 0.5, "postgres": 2.0})]
+    assert "no service could be quick enough" in what_moves(missed, run, processors=2)
+
+
 def test_the_report_has_goals_figures_and_plots(tmp_path: Path) -> None:
     """The table is what the terminal shows too; every plot that is named is there and well-formed."""
     table = write(tmp_path, measured(), [])
@@ -58,6 +71,7 @@ def test_the_report_has_goals_figures_and_plots(tmp_path: Path) -> None:
     told = (tmp_path / "report.md").read_text()
     assert table in told
     assert "a quick one" in told
+    assert "What would move it" in told
     for plot in ("throughput.svg", "latency.svg", "processor.svg"):
         assert f"({plot})" in told
         assert (tmp_path / plot).read_text().startswith("<svg")
