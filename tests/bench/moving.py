@@ -5,8 +5,8 @@ from tests.bench.turn import Result, Spread
 
 _LEVERS = {
     "semantic": "less for PostgreSQL to do, which every side pays alike: a smaller `hnsw.ef_search` where recall allows"
-    " it (`make scale` draws both) or binary quantisation with re-ranking; and fewer layers around the call of the model,"
-    " of which httpx is the largest",
+    " it (`make scale` draws both) or binary quantisation with re-ranking; and fewer layers around the call of the"
+    " model, of which httpx is the largest",
     "zipf": "less for PostgreSQL to do, which every side pays alike: a smaller `hnsw.ef_search` where recall allows it"
     " (`make scale` draws both); vectors of repeated texts are remembered already",
     "get": "a second process (`JOBSENSE_WORKERS=2`) for throughput; for one process less of what stands around the"
