@@ -24,7 +24,7 @@ from tests.faults.ollama import Ollama, draw_fault
 from tests.faults.postgres import Postgres
 from tests.faults.processes import CLEAN, STOP_S, Ended, Supervised, environment, free_port
 from tests.faults.schedule import Step, draw
-from tests.faults.searches import check_found, served_in_full
+from tests.faults.searches import check_found, served_in_full, why_not_in_full
 from tests.faults.timeline import Over, Timeline, until
 
 CLIENTS = 4
@@ -191,7 +191,11 @@ class Experiment:
         """Nothing is wrong any more: in how many seconds all is served in full again, and all is embedded."""
         began = time.monotonic()
         await asyncio.gather(*(process.wait_until_up() for process in self._processes.values()))
-        await until(lambda: served_in_full(self._address), "a search is served in full", timeout_s=RECOVERED_S)
+        try:
+            await until(lambda: served_in_full(self._address), "a search is served in full", timeout_s=RECOVERED_S)
+        except AssertionError as error:
+            error.add_note(f"search: {await why_not_in_full(self._address)}; fake: {self._processes['ollama'].pid}")
+            raise
         recovered_s = time.monotonic() - began
         async with self._postgres.connected() as connection:
 

@@ -121,12 +121,19 @@ def _filters(asked: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> lis
 
 async def served_in_full(address: str) -> bool:
     """Whether a search by meaning that nobody has made before is served as asked."""
+    return not await why_not_in_full(address)
+
+
+async def why_not_in_full(address: str) -> str:
+    """What is wrong with the answer to such a search; empty when nothing is."""
     async with httpx.AsyncClient(base_url=address, timeout=30, verify=TLS) as client:
         try:
             answer = await client.post("/api/v1/search", json={"text": f"solar panels {next(_NUMBER)}"})
-        except httpx.TransportError:
-            return False
-    return answer.status_code == httpx.codes.OK and answer.json()["degraded"] is None
+        except httpx.TransportError as error:
+            return repr(error)
+    if answer.status_code != httpx.codes.OK:
+        return f"{answer.status_code} {answer.text}"
+    return "" if answer.json()["degraded"] is None else str(answer.json()["degraded"])
 
 
 async def check_found(address: str, ledger: Ledger, rng: random.Random) -> None:
