@@ -30,7 +30,7 @@ async def list_cells(
     pay_low: tuple[float, ...] | None,
     pay_high: tuple[float, ...] | None,
     unpriced: bool,
-    opening: str,
+    opening: tuple[int, ...],
 ) -> list[Cells]:
     """Postings of a tenant behind the filters as rows of a table, in the order of their ids."""
 

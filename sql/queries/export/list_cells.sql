@@ -15,23 +15,25 @@
 -- $13 pay_low double precision[]: its lower end for a month, in each of them
 -- $14 pay_high double precision[]: its upper end for a month, in each of them
 -- $15 unpriced boolean: whether postings without comparable pay pass it
--- $16 opening text: the characters that an apostrophe goes before
+-- $16 opening integer[]: the code points that an apostrophe goes before
 select
     j.id,
-    case when strpos($16, nullif(left(j.title, 1), '')) > 0 then '''' else '' end || j.title as title,
-    case when strpos($16, nullif(left(j.company, 1), '')) > 0 then '''' else '' end || j.company as company,
-    case when strpos($16, nullif(left(j.source, 1), '')) > 0 then '''' else '' end || j.source as source,
-    case when strpos($16, nullif(left(j.external_id, 1), '')) > 0 then '''' else '' end || j.external_id as external_id,
-    case when strpos($16, nullif(left(j.description, 1), '')) > 0 then '''' else '' end || j.description as description,
-    case when strpos($16, nullif(left(j.location, 1), '')) > 0 then '''' else '' end || j.location as location,
+    case when ascii(left(j.title, 1)) = any($16) then '''' || j.title else j.title end as title,
+    case when ascii(left(j.company, 1)) = any($16) then '''' || j.company else j.company end as company,
+    case when ascii(left(j.source, 1)) = any($16) then '''' || j.source else j.source end as source,
+    case when ascii(left(j.external_id, 1)) = any($16) then '''' || j.external_id else j.external_id
+    end as external_id,
+    case when ascii(left(j.description, 1)) = any($16) then '''' || j.description else j.description
+    end as description,
+    case when ascii(left(j.location, 1)) = any($16) then '''' || j.location else j.location end as location,
     j.remote::text as remote,
-    case when strpos($16, nullif(left(j.employment_type, 1), '')) > 0 then '''' else '' end
-        || j.employment_type as employment_type,
+    case when ascii(left(j.employment_type, 1)) = any($16) then '''' || j.employment_type else j.employment_type
+    end as employment_type,
     j.salary_min,
     j.salary_max,
-    case when strpos($16, nullif(left(j.currency, 1), '')) > 0 then '''' else '' end || j.currency as currency,
+    case when ascii(left(j.currency, 1)) = any($16) then '''' || j.currency else j.currency end as currency,
     j.salary_period,
-    case when strpos($16, nullif(left(j.url, 1), '')) > 0 then '''' else '' end || j.url as url,
+    case when ascii(left(j.url, 1)) = any($16) then '''' || j.url else j.url end as url,
     replace(to_char(j.posted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as posted_at,
     replace(to_char(j.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000', '') as expires_at,
     j.version,
@@ -42,7 +44,8 @@ select
         when t.job_id is null and e.job_id is not null then 'done'
         else 'pending'
     end as embedding_state,
-    case when strpos($16, nullif(left(t.reason, 1), '')) > 0 then '''' else '' end || t.reason as embedding_reason,
+    case when ascii(left(t.reason, 1)) = any($16) then '''' || t.reason else t.reason
+    end as embedding_reason,
     e.generation as embedding_generation,
     coalesce(e.coverage, 0)::double precision as embedding_coverage
 from job j
