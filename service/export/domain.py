@@ -10,7 +10,7 @@ from service.db import Database
 from service.db_copy import Write, copy_out, reading
 from service.errors import Overloaded
 from service.export import queries
-from service.export.model import CODES, ExportQuery, Form
+from service.export.model import OPENING_CODES, ExportQuery, Form
 from service.jobs.domain import folded
 from service.jobs.pay import Conversions, no_conversions, pay_bands
 from service.jobs.prepare import words_of
@@ -77,7 +77,7 @@ class Exports:
                 return await copy_out(
                     connection, queries.list_lines, write, layout="lines", within_s=LONGEST_S, **given
                 )
-            given["opening"] = CODES
+            given["opening"] = OPENING_CODES
             written = with_crlf(write)
             return await copy_out(connection, queries.list_cells, written, layout="csv", within_s=LONGEST_S, **given)
 

@@ -88,20 +88,22 @@ class BulkRun:
         self._put(part.positions[:middle], after_timeout=after_timeout)
 
     async def _embed(self, part: _Part) -> None:
+        if (verdict := await self._try(part)) is not None:
+            await self._on_fault(verdict, part)
+
+    async def _try(self, part: _Part) -> Verdict | None:
+        """Send a part and keep its vectors; else what was wrong."""
         try:
             vectors = await self._send([self._prompts[position] for position in part.positions])
         except WireFault as fault:
-            await self._on_fault(fault.verdict, part)
-        else:
-            self._keep(vectors, part)
-
-    def _keep(self, vectors: list[Vector | None], part: _Part) -> None:
+            return fault.verdict
         self._failed_in_a_row = 0
         for position, vector in zip(part.positions, vectors, strict=True):
             if vector is None:
                 self._put([position], after_timeout=part.after_timeout)
             else:
                 self._finished[position] = vector
+        return None
 
     async def _on_fault(self, verdict: Verdict, part: _Part) -> None:
         alone = len(part.positions) == 1
@@ -131,15 +133,14 @@ class BulkRun:
         """
         if not await self._harmless_passes(verdict):
             return False
-        try:
-            vectors = await self._send([self._prompts[position] for position in part.positions])
-        except WireFault as fault:
-            if isinstance(fault.verdict, BadText):
+        match await self._try(part):
+            case None:
+                return False
+            case BadText():
                 return True
-            await self._on_fault(fault.verdict, part)
-        else:
-            self._keep(vectors, part)
-        return False
+            case other:
+                await self._on_fault(other, part)
+                return False
 
     async def _on_timeout(self, verdict: TimedOut, part: _Part) -> None:
         """Rest as long as the request took, for the server is still at work on it; then try half of it."""

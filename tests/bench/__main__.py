@@ -55,7 +55,9 @@ async def bench(given: argparse.Namespace, plan: Plan) -> str:
 
 async def measure(stand: Stand, plan: Plan, workloads: dict[str, Workload], others: set[str]) -> Measured:
     """Everything in turn; what is wrong is found out first."""
-    measured = Measured({}, {side: [] for side in SERVICES}, {}, {}, {}, [], await about(stand, plan))
+    measured = Measured(
+        {}, {side: [] for side in SERVICES}, {side: {} for side in SERVICES}, {}, {}, [], await about(stand, plan)
+    )
     if "agreement" in others:
         measured.agreement = await agreement.check(stand)
     if "recall" in others:
@@ -63,9 +65,9 @@ async def measure(stand: Stand, plan: Plan, workloads: dict[str, Workload], othe
         say(f"recall: {measured.recall}")
     for name, workload in workloads.items():
         measured.results[name] = await run(stand, workload, plan)
+        for side, grown in measured.memory_mib.items():
+            grown[name] = starting.memory_mib(stand.programs[side].process.pid, "VmHWM")
         (stand.folder / "so-far.json").write_bytes(msgspec.json.encode(measured))
-    pids = {side: stand.programs[side].process.pid for side in SERVICES}
-    measured.memory_mib = {side: starting.memory_mib(pid, "VmHWM") for side, pid in pids.items()}
     if "start" in others:
         measured.starts = await starting.starts(stand, plan.rounds)
     if "backlog" in others:

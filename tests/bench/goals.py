@@ -17,12 +17,16 @@ class Measured(msgspec.Struct):
 
     results: dict[str, Result]
     starts: dict[str, list[Start]]
-    memory_mib: dict[str, float]
-    """After all the work, the most that each service ever took."""
+    memory_mib: dict[str, dict[str, float]]
+    """By service: after each work in turn, the most that it ever took."""
     backlog: dict[str, list[Round]]
     recall: dict[str, Recall]
     agreement: list[str]
     about: dict[str, str]
+
+    def most_mib(self, side: str) -> float:
+        """The most that a service took at any work; 0 where there was none."""
+        return max(self.memory_mib.get(side, {}).values(), default=0.0)
 
 
 class Verdict(msgspec.Struct):
@@ -68,7 +72,7 @@ def _start(measured: Measured) -> Spread:
 def _memory(measured: Measured) -> Spread:
     """When it is ready, and the most that it took at work: of both the larger."""
     values = [start.memory_mib for start in measured.starts["jobsense"]]
-    return Spread(max(statistics.median(values), measured.memory_mib["jobsense"]), min(values), max(values))
+    return Spread(max(statistics.median(values), measured.most_mib("jobsense")), min(values), max(values))
 
 
 def _backlog(measured: Measured) -> Spread:

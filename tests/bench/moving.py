@@ -1,32 +1,36 @@
 """What would move a goal that is missed: the time that there is for it beside the time it takes, and where to look."""
 
 from tests.bench.goals import Measured, Verdict
-from tests.bench.turn import Result, Spread
+from tests.bench.turn import Result
 
+_SEARCHED = (
+    "less for PostgreSQL to do, which every side pays alike: a smaller `hnsw.ef_search` where recall allows it"
+    " (`make scale` draws both), or binary quantisation with re-ranking"
+)
+_PROCESSES = (
+    "a second process (`JOBSENSE_WORKERS=2`) for throughput; for one process less of what stands around the statement:"
+    " routing, access, quota, headers, metrics and log line"
+)
 _LEVERS = {
-    "semantic": "less for PostgreSQL to do, which every side pays alike: a smaller `hnsw.ef_search` where recall allows"
-    " it (`make scale` draws both) or binary quantisation with re-ranking; and fewer layers around the call of the"
-    " model, of which httpx is the largest",
-    "zipf": "less for PostgreSQL to do, which every side pays alike: a smaller `hnsw.ef_search` where recall allows it"
-    " (`make scale` draws both); vectors of repeated texts are remembered already",
-    "get": "a second process (`JOBSENSE_WORKERS=2`) for throughput; for one process less of what stands around the"
-    " statement: routing, access, quota, headers, metrics and log line",
-    "list": "a second process (`JOBSENSE_WORKERS=2`) for throughput; for one process less of what stands around the"
-    " statement, and rows that PostgreSQL writes as JSON itself",
+    "semantic": f"{_SEARCHED}; and fewer layers around the call of the model, of which httpx is the largest",
+    "zipf": f"{_SEARCHED}; vectors of repeated texts are remembered already",
+    "get": _PROCESSES,
+    "list": f"{_PROCESSES}; and rows that PostgreSQL writes as JSON itself",
     "create": "a second process (`JOBSENSE_WORKERS=2`) for throughput; the transaction is the same for all sides",
     "batch": "indexes of words that are brought up to date afterwards, which would let a search miss what was stored",
     "export": "columns kept ready in the form of the export, for room in the table: PostgreSQL spends the difference on"
     " what plain COPY TO does not do, moments as in the API, cells that no spreadsheet takes for a formula, and states",
-    "start": "batches of 1,000 postings bring the memory, since they are decoded, checked and sent whole: smaller ones"
-    " take less. The time goes into imports, below",
+    "start to ready": "fewer imports, which are below; the largest packages are needed to serve",
+    "memory of a worker": "less at the works that raise it, under Memory below: bodies of batches are decoded, checked"
+    " and sent whole, and vectors of search texts are remembered (8 MB)",
     "backlog": "longer rests beside searches (`embedding/portions.py`), for which the backlog waits",
 }
-"""By workload: what the profiles and the processor time of each process point at."""
+"""By workload, or by the measure where a workload has two: what profiles, processor time and memory point at."""
 
 
 def what_moves(verdict: Verdict, measured: Measured, processors: int) -> str:
     """A sentence or two for a goal that is missed."""
-    lever = _LEVERS.get(verdict.workload, "the profile below says where the time goes")
+    lever = _LEVERS.get(verdict.against) or _LEVERS[verdict.workload]
     result = measured.results.get(verdict.workload)
     side = {"throughput, reference": "reference", "throughput, bare asyncpg": "limit"}.get(verdict.against)
     if result is None or side is None:
@@ -37,7 +41,7 @@ def what_moves(verdict: Verdict, measured: Measured, processors: int) -> str:
 def _room(result: Result, side: str, goal: float, processors: int) -> str:
     """How long the service may take for a unit at the goal's rate: on its one processor, and beside all else on all."""
     wanted = goal * result.rate(side).median
-    each = {name: _median_ms(result, name) for name in result.turns["jobsense"][0].cpu_s}
+    each = result.cpu_ms_of("jobsense")
     own = each.pop("jobsense", 0.0)
     rest = sum(each.values())
     room = min(1000 / wanted, processors * 1000 / wanted - rest)
@@ -49,8 +53,3 @@ def _room(result: Result, side: str, goal: float, processors: int) -> str:
             " is written in."
         )
     return f"{begin} leave the service {room:.2f} ms for each; it takes {own:.2f}, all else {rest:.2f}."
-
-
-def _median_ms(result: Result, process: str) -> float:
-    turns = result.turns["jobsense"]
-    return Spread.of([1000 * turn.cpu_s.get(process, 0.0) / max(turn.units, 1) for turn in turns]).median

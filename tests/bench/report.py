@@ -38,6 +38,7 @@ def write(folder: Path, measured: Measured, profiles: Sequence[Profile]) -> str:
         *(_workload(result) for result in measured.results.values()),
         _singles(measured),
         _starts(measured),
+        _memory(measured),
         _backlog(measured),
         _recall(measured),
         "## The same work",
@@ -63,9 +64,8 @@ def goals_table(found: Sequence[Verdict]) -> str:
 
 
 def _missed(found: Sequence[Verdict], measured: Measured) -> str:
-    rows = [
-        f"- {one.work}, {one.against}: {what_moves(one, measured, os.cpu_count() or 1)}" for one in found if not one.met
-    ]
+    processors = len(os.sched_getaffinity(0))
+    rows = [f"- {one.work}, {one.against}: {what_moves(one, measured, processors)}" for one in found if not one.met]
     return "\n".join(["### What is missed, and what would move it", "", *rows]) if rows else ""
 
 
@@ -104,11 +104,7 @@ def _spread(spread: Spread) -> str:
 
 def _processor(result: Result, side: str) -> str:
     """Processor time for a unit by process, the median of the rounds; idle processes are left out."""
-    turns = result.turns[side]
-    each = {
-        name: Spread.of([1000 * turn.cpu_s.get(name, 0.0) / max(turn.units, 1) for turn in turns]).median
-        for name in turns[0].cpu_s
-    }
+    each = result.cpu_ms_of(side)
     own = {"driver": "this program"} if side == "limit" else {"driver": "generator"}
     told = [
         f"{own.get(name, name)} {_figure(value)}"
@@ -137,9 +133,19 @@ def _starts(measured: Measured) -> str:
     rows = ["### Start", "", "| | ready after s | memory then MiB | most at work MiB |", "|---|---|---|---|"]
     for side, starts in measured.starts.items():
         seconds, memory = (Spread.of([getattr(start, what) for start in starts]) for what in ("seconds", "memory_mib"))
-        rows.append(
-            f"| {NAMES[side]} | {_spread(seconds)} | {_spread(memory)} | {_figure(measured.memory_mib[side])} |"
-        )
+        rows.append(f"| {NAMES[side]} | {_spread(seconds)} | {_spread(memory)} | {_figure(measured.most_mib(side))} |")
+    return "\n".join(rows)
+
+
+def _memory(measured: Measured) -> str:
+    """Which works made a service grow."""
+    works = list(measured.memory_mib["jobsense"])
+    if not works:
+        return ""
+    rows = ["### Memory", "", "The most that each ever took, in MiB, after each work in turn:", ""]
+    rows += [f"| | {' | '.join(works)} |", "|---" * (len(works) + 1) + "|"]
+    for side, grown in measured.memory_mib.items():
+        rows.append(f"| {NAMES[side]} | {' | '.join(_figure(grown[work]) for work in works)} |")
     return "\n".join(rows)
 
 

@@ -25,7 +25,15 @@ def measured() -> Measured:
     }
     results = {"semantic": Result("semantic", "semantic search", "searches", sides)}
     starts = {"jobsense": [Start(1.2, 90.0), Start(1.4, 92.0)], "reference": [Start(0.9, 80.0)]}
-    return Measured(results, starts, {"jobsense": 130.0, "reference": 99.0}, {}, {}, [], {"Machine": "a quick one"})
+    return Measured(
+        results,
+        starts,
+        {"jobsense": {"get": 90.0, "batch": 130.0}, "reference": {"get": 80.0, "batch": 99.0}},
+        {},
+        {},
+        [],
+        {"Machine": "a quick one"},
+    )
 
 
 def test_ratios_are_of_one_round_each() -> None:
@@ -72,6 +80,7 @@ def test_the_report_has_goals_figures_and_plots(tmp_path: Path) -> None:
     assert table in told
     assert "a quick one" in told
     assert "What would move it" in told
+    assert "| JobSense | 90.00 | 130 |" in told
     for plot in ("throughput.svg", "latency.svg", "processor.svg"):
         assert f"({plot})" in told
         assert (tmp_path / plot).read_text().startswith("<svg")

@@ -79,6 +79,14 @@ class Result(msgspec.Struct):
         """The 99th percentile of the latency."""
         return Spread.of([turn.p99_ms for turn in self.turns[side]])
 
+    def cpu_ms_of(self, side: str) -> dict[str, float]:
+        """Processor time for a unit by process, in milliseconds: the median of the rounds."""
+        turns = self.turns[side]
+        return {
+            name: statistics.median(1000 * turn.cpu_s.get(name, 0.0) / max(turn.units, 1) for turn in turns)
+            for name in turns[0].cpu_s
+        }
+
     def ratio(self, side: str, other: str) -> Spread:
         """Of the rates, round by round, since what slows a round slows both sides of it."""
         return self._by_round(side, other, "rate")
